@@ -1,0 +1,52 @@
+//! Commands of the inventory. A hold belongs to the saga that took it: the saga's id is the hold's id.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::account::Account;
+
+pub const HOLD_STOCK: &str = "inventory.hold_stock";
+pub const RELEASE_STOCK: &str = "inventory.release_stock";
+pub const EXTEND_HOLD: &str = "inventory.extend_hold";
+pub const ALLOCATE_STOCK: &str = "inventory.allocate_stock";
+pub const DEALLOCATE_STOCK: &str = "inventory.deallocate_stock";
+pub const COMMIT_STOCK: &str = "inventory.commit_stock";
+
+/// Holds every line or none, until the TTL. Also the input of its undo, `release_stock`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HoldStock {
+    #[serde(flatten)]
+    pub account: Account,
+    pub lines: Vec<HoldLine>,
+}
+
+/// Lines of the same SKU add up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HoldLine {
+    pub sku: String,
+    pub quantity: i64,
+}
+
+/// Output of `hold_stock`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldStock {
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+}
+
+/// Input of `extend_hold`, `allocate_stock`, `deallocate_stock` and `commit_stock`: the saga's own hold.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct OwnHold {}
+
+/// Output of `allocate_stock`: which warehouse ships what.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AllocatedStock {
+    pub allocations: Vec<Allocation>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    pub warehouse: String,
+    pub sku: String,
+    pub quantity: i64,
+}

@@ -1,0 +1,95 @@
+//! The barrier: one row per command key with its outcome, written in the effect's transaction.
+//!
+//! It answers duplicates, records a compensation that comes first as a tombstone, and refuses the action that comes
+//! after. Effects run before the row is inserted: a duplicate is rare, and when one loses the race for the key its
+//! whole transaction rolls back, effects included, and it is answered from the winner's row.
+
+use makegood_contracts::{
+    command::{Direction, StepKey},
+    reply::Outcome,
+};
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+/// Another transaction decided one of the keys meanwhile: roll back, and answer from [`outcomes`].
+#[derive(Debug, thiserror::Error)]
+#[error("a command of this batch was decided by another transaction")]
+pub struct AlreadyDecided;
+
+/// The code with which an action is refused that comes after its own compensation.
+pub const COMPENSATED: &str = "compensated";
+
+/// Keys as three arrays, for `unnest`.
+fn columns<'a>(keys: impl Iterator<Item = &'a StepKey>) -> (Vec<Uuid>, Vec<&'a str>, Vec<&'static str>) {
+    let mut columns = (Vec::new(), Vec::new(), Vec::new());
+    for key in keys {
+        columns.0.push(key.saga_id);
+        columns.1.push(key.step.as_str());
+        columns.2.push(key.direction.as_str());
+    }
+    columns
+}
+
+/// Outcomes stored for these keys, in order (`None` = not decided here).
+pub async fn outcomes(conn: &mut PgConnection, keys: &[&StepKey]) -> Result<Vec<Option<Outcome>>, sqlx::Error> {
+    let (sagas, steps, directions) = columns(keys.iter().copied());
+    let rows: Vec<(Option<Json<Outcome>>,)> = sqlx::query_as(
+        r"select b.outcome
+          from unnest($1::uuid[], $2::text[], $3::text[]) with ordinality as k (saga_id, step, direction, n)
+          left join barrier b using (saga_id, step, direction)
+          order by k.n",
+    )
+    .bind(sagas)
+    .bind(steps)
+    .bind(directions)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(outcome,)| outcome.map(|Json(outcome)| outcome)).collect())
+}
+
+/// Stores outcomes of keys that have none; a stored `Pending` is replaced. Fails with [`AlreadyDecided`] when one
+/// has been decided meanwhile. `Failed` outcomes are not stored: the next attempt runs again.
+pub async fn record(conn: &mut PgConnection, decided: &[(&StepKey, &Outcome)]) -> anyhow::Result<()> {
+    let lasting: Vec<_> = decided.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Failed { .. })).collect();
+    if lasting.is_empty() {
+        return Ok(());
+    }
+    let (sagas, steps, directions) = columns(lasting.iter().map(|(key, _)| *key));
+    let outcomes: Vec<Json<&Outcome>> = lasting.iter().map(|(_, outcome)| Json(*outcome)).collect();
+    let written = sqlx::query(
+        r"insert into barrier as b (saga_id, step, direction, outcome)
+          select * from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])
+          on conflict (saga_id, step, direction) do update set outcome = excluded.outcome, decided_at = now()
+          where b.outcome ->> 'status' = 'pending'",
+    )
+    .bind(sagas)
+    .bind(steps)
+    .bind(directions)
+    .bind(outcomes)
+    .execute(conn)
+    .await?
+    .rows_affected();
+    if written == lasting.len() as u64 { Ok(()) } else { Err(AlreadyDecided.into()) }
+}
+
+/// For undo keys: leaves tombstones for actions that never came. Returns per key, in order, whether the action was
+/// here first. Waits for an action that is being decided at this moment.
+pub async fn entomb(conn: &mut PgConnection, undo_keys: &[&StepKey]) -> Result<Vec<bool>, sqlx::Error> {
+    let (sagas, steps, _) = columns(undo_keys.iter().copied());
+    let tombstone = Outcome::refused(COMPENSATED, "the step was undone before it came");
+    let entombed: Vec<(Uuid, String)> = sqlx::query_as(
+        r"insert into barrier (saga_id, step, direction, outcome)
+          select k.saga_id, k.step, $3, $4 from unnest($1::uuid[], $2::text[]) as k (saga_id, step)
+          order by k.saga_id, k.step
+          on conflict (saga_id, step, direction) do nothing
+          returning saga_id, step",
+    )
+    .bind(sagas)
+    .bind(steps)
+    .bind(Direction::Do.as_str())
+    .bind(Json(&tombstone))
+    .fetch_all(conn)
+    .await?;
+    let was_here = |key: &StepKey| !entombed.iter().any(|(saga, step)| *saga == key.saga_id && *step == key.step);
+    Ok(undo_keys.iter().map(|key| was_here(key)).collect())
+}

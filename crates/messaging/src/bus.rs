@@ -1,0 +1,218 @@
+//! The connection to NATS and the streams on it.
+//!
+//! JetStream carries; it never knows. It acks before it syncs, so whatever is published here can be published again by
+//! whoever holds the row behind it. For the same reason messages carry no `Nats-Msg-Id`: duplicates are harmless
+//! (the barrier, versions), and a re-sent command must not be swallowed by JetStream's duplicate window.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_nats::{
+    ConnectOptions, Event,
+    jetstream::{
+        self,
+        context::ContextBuilder,
+        stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy, StorageType},
+    },
+};
+use makegood_contracts::subject;
+use tokio::sync::watch;
+
+/// Above this, an array is split into several messages: well below the server's default limit of 1 MiB.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+/// Most items in one message: what a participant handles in one transaction.
+pub const MAX_ITEMS: usize = 256;
+/// How long commands and replies are kept. Longer than any outage after which a re-sending would not come anyway.
+const COMMAND_AGE: Duration = Duration::from_secs(60 * 60);
+/// How long events are kept for consumers that were away; older ones are replayed from the log table.
+const EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+/// Size bounds, so that a stuck consumer fills no disk.
+const COMMAND_BYTES: i64 = 1 << 30;
+const EVENT_BYTES: i64 = 2 << 30;
+/// An ack that takes longer means a lost connection or an overloaded server; the sender publishes again.
+const ACK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that heals itself; clones share it.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    client: async_nats::Client,
+    jetstream: jetstream::Context,
+    connections: watch::Receiver<u64>,
+}
+
+impl Bus {
+    /// Connects (retrying with backoff and jitter until it works) and declares the streams.
+    pub async fn connect(url: &str, name: &str) -> anyhow::Result<Self> {
+        let (connected, connections) = watch::channel(0_u64);
+        let options = ConnectOptions::new()
+            .name(name)
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            .reconnect_delay_callback(reconnect_delay)
+            .event_callback(move |event| {
+                let connected = connected.clone();
+                async move {
+                    if matches!(event, Event::Connected) {
+                        connected.send_modify(|count| *count += 1);
+                    } else {
+                        tracing::warn!(%event, "NATS connection");
+                    }
+                }
+            });
+        let client = options.connect(url).await.context("connecting to NATS")?;
+        let jetstream = ContextBuilder::new()
+            .timeout(Duration::from_secs(5))
+            .ack_timeout(ACK_TIMEOUT)
+            .build(client.clone());
+        let bus = Self { client, jetstream, connections };
+        bus.declare_streams_until_done().await;
+        Ok(bus)
+    }
+
+    /// Counts up with each (re)connection: whoever pulls must pull anew then.
+    pub fn reconnections(&self) -> watch::Receiver<u64> {
+        self.connections.clone()
+    }
+
+    pub(crate) fn jetstream(&self) -> &jetstream::Context {
+        &self.jetstream
+    }
+
+    /// Whether the connection is up, for readiness.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Creates the streams that are missing. Idempotent, and called again whenever one turns out to be gone.
+    pub async fn declare_streams(&self) -> anyhow::Result<()> {
+        for (name, subjects, max_age, max_bytes, discard) in [
+            // DiscardNew: a full stream refuses new commands rather than dropping old ones; the senders come again.
+            (subject::COMMAND_STREAM, subject::COMMAND_SUBJECTS, COMMAND_AGE, COMMAND_BYTES, DiscardPolicy::New),
+            (subject::REPLY_STREAM, subject::REPLY_SUBJECTS, COMMAND_AGE, COMMAND_BYTES, DiscardPolicy::New),
+            (subject::EVENT_STREAM, subject::EVENT_SUBJECTS, EVENT_AGE, EVENT_BYTES, DiscardPolicy::Old),
+        ] {
+            let config = StreamConfig {
+                name: name.to_owned(),
+                subjects: vec![subjects.to_owned()],
+                retention: RetentionPolicy::Limits,
+                storage: StorageType::File,
+                max_age,
+                max_bytes,
+                discard,
+                allow_direct: true,
+                ..StreamConfig::default()
+            };
+            self.jetstream
+                .get_or_create_stream(config)
+                .await
+                .with_context(|| format!("declaring stream {name}"))?;
+        }
+        Ok(())
+    }
+
+    async fn declare_streams_until_done(&self) {
+        let mut backoff = crate::backoff::Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        while let Err(error) = self.declare_streams().await {
+            tracing::warn!(error = format!("{error:#}"), "JetStream is not ready; trying again");
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
+    }
+
+    /// Publishes one message and waits for JetStream's ack. A missing stream is made again once.
+    pub async fn publish(&self, subject: &str, body: Vec<u8>) -> anyhow::Result<()> {
+        let body = bytes::Bytes::from(body);
+        match self.try_publish(subject, body.clone()).await {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                self.declare_streams().await?;
+                self.try_publish(subject, body).await
+            }
+        }
+    }
+
+    async fn try_publish(&self, subject: &str, body: bytes::Bytes) -> anyhow::Result<()> {
+        let ack = self
+            .jetstream
+            .publish(subject.to_owned(), body)
+            .await
+            .with_context(|| format!("publishing on {subject}"))?;
+        ack.await.with_context(|| format!("awaiting the ack of a message on {subject}"))?;
+        Ok(())
+    }
+
+    /// Publishes items as JSON arrays: as few messages as the limits allow, acks awaited together.
+    pub async fn publish_all<T: serde::Serialize>(&self, subject: &str, items: &[T]) -> anyhow::Result<()> {
+        let sends = encode_arrays(items)?.into_iter().map(|body| self.publish(subject, body));
+        futures::future::try_join_all(sends).await?;
+        Ok(())
+    }
+}
+
+/// Grows to two seconds, with a jitter from the attempt's number so that many clients do not come back in step.
+fn reconnect_delay(attempts: usize) -> Duration {
+    let grown = 50_u64.saturating_mul(1 << attempts.min(6)).min(2_000);
+    let jitter = uuid::Uuid::now_v7().as_u128() as u64 % (grown / 2 + 1);
+    Duration::from_millis(grown / 2 + jitter)
+}
+
+/// JSON arrays of at most [`MAX_ITEMS`] items and about [`MAX_BODY_BYTES`] bytes each.
+fn encode_arrays<T: serde::Serialize>(items: &[T]) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut bodies = Vec::new();
+    let mut body = vec![b'['];
+    let mut count = 0;
+    for item in items {
+        let start = body.len();
+        if count > 0 {
+            body.push(b',');
+        }
+        serde_json::to_writer(&mut body, item).context("encoding a message")?;
+        count += 1;
+        if count == MAX_ITEMS || body.len() > MAX_BODY_BYTES {
+            // An item that breaks the limit alone stays alone; one that breaks it with others begins the next body.
+            let overflow = if count > 1 && body.len() > MAX_BODY_BYTES { body.split_off(start) } else { Vec::new() };
+            body.push(b']');
+            bodies.push(std::mem::replace(&mut body, vec![b'[']));
+            count = 0;
+            if let Some((_comma, rest)) = overflow.split_first() {
+                body.extend_from_slice(rest);
+                count = 1;
+            }
+        }
+    }
+    if count > 0 {
+        body.push(b']');
+        bodies.push(body);
+    }
+    Ok(bodies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bodies: Vec<Vec<u8>>) -> Vec<Vec<String>> {
+        bodies.iter().map(|body| serde_json::from_slice(body).expect("each body is a JSON array")).collect()
+    }
+
+    #[test]
+    fn arrays_keep_order_and_stay_below_the_limits() {
+        assert!(encode_arrays::<String>(&[]).expect("encodes").is_empty());
+        let many: Vec<String> = (0..600).map(|n| n.to_string()).collect();
+        let split = decoded(encode_arrays(&many).expect("encodes"));
+        assert_eq!(split.iter().map(Vec::len).collect::<Vec<_>>(), [256, 256, 88]);
+        assert_eq!(split.concat(), many);
+
+        let large: Vec<String> = (0..5).map(|n| n.to_string().repeat(100_000)).collect();
+        let split = decoded(encode_arrays(&large).expect("encodes"));
+        assert_eq!(split.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+        assert_eq!(split.concat(), large);
+    }
+
+    #[test]
+    fn an_item_beyond_the_limit_travels_alone() {
+        let items = ["a".to_owned(), "b".repeat(MAX_BODY_BYTES * 2), "c".to_owned()];
+        let split = decoded(encode_arrays(&items).expect("encodes"));
+        assert_eq!(split.concat(), items);
+        assert_eq!(split.len(), 3);
+    }
+}

@@ -1,0 +1,47 @@
+//! Messages that cannot be handled: parked in PostgreSQL with their reason, never dropped.
+
+use std::time::Duration;
+
+use makegood_chassis::shutdown::Shutdown;
+use sqlx::PgPool;
+
+use crate::backoff::Backoff;
+
+/// What is kept of a payload: enough to see what it was, bounded so that garbage fills no disk.
+const KEPT_BYTES: usize = 64 * 1024;
+
+/// A message, or one command out of a message, that was parked.
+#[derive(Debug)]
+pub struct DeadLetter<'a> {
+    pub subject: &'a str,
+    pub payload: &'a [u8],
+    pub reason: String,
+    pub deliveries: i64,
+}
+
+/// Parks a message. Goes on trying while the database is away: the message is acked only after this returns true.
+pub async fn park(db: &PgPool, shutdown: &Shutdown, letter: DeadLetter<'_>) -> bool {
+    tracing::error!(subject = letter.subject, reason = letter.reason, "message parked as a dead letter");
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    while let Err(error) = insert(db, &letter).await {
+        tracing::warn!(%error, "a dead letter could not be stored; trying again");
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next_delay()) => {}
+            () = shutdown.token.cancelled() => return false,
+        }
+    }
+    true
+}
+
+async fn insert(db: &PgPool, letter: &DeadLetter<'_>) -> Result<(), sqlx::Error> {
+    let kept = &letter.payload[..letter.payload.len().min(KEPT_BYTES)];
+    sqlx::query("insert into dead_letter (id, subject, payload, reason, deliveries) values ($1, $2, $3, $4, $5)")
+        .bind(uuid::Uuid::now_v7())
+        .bind(letter.subject)
+        .bind(kept)
+        .bind(&letter.reason)
+        .bind(letter.deliveries)
+        .execute(db)
+        .await?;
+    Ok(())
+}

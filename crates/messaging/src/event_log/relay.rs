@@ -1,0 +1,167 @@
+//! Telling the log to the rest of the world, and telling it again when the stream has lost it.
+//!
+//! Two replicas may tell the same events at once: that is harmless, since whoever applies one compares its version.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context as _;
+use makegood_contracts::{account::Account, event::Event, subject};
+use serde_json::Value;
+use sqlx::{PgPool, types::Json};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{backoff::Backoff, worker::Worker};
+
+/// Events told per round.
+const ROUND: i64 = 500;
+/// How often an idle relay looks: events are for projections and people, not for the saga's hot path.
+const IDLE: Duration = Duration::from_millis(200);
+/// After a reconnection everything this young is told again: JetStream acks before it syncs (every two minutes).
+const RETOLD_SECONDS: f64 = 300.0;
+
+/// Where the log has been told up to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Position {
+    written_by: i64,
+    id: Uuid,
+}
+
+const BEGINNING: Position = Position { written_by: 0, id: Uuid::nil() };
+
+/// Publishes the service's log until shutdown; publishes again what a lost stream had.
+pub async fn relay(worker: Worker, service: &'static str) -> anyhow::Result<()> {
+    let mut connections = worker.bus.reconnections();
+    let mut position = None;
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    while !worker.shutdown.token.is_cancelled() {
+        if connections.has_changed().unwrap_or(false) {
+            connections.mark_unchanged();
+            position = None;
+        }
+        let pause = match tell(&worker, &mut position).await {
+            Ok(told) => {
+                backoff.reset();
+                if told == ROUND as usize { Duration::ZERO } else { IDLE }
+            }
+            Err(error) => {
+                tracing::warn!(service, error = format!("{error:#}"), "events could not be told; trying again");
+                position = None;
+                backoff.next_delay()
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = worker.shutdown.token.cancelled() => {}
+        }
+    }
+    Ok(())
+}
+
+/// One round: reads what comes after the position, publishes it, moves the position. Returns how many were told.
+async fn tell(worker: &Worker, position: &mut Option<Position>) -> anyhow::Result<usize> {
+    let from = match *position {
+        Some(position) => position,
+        None => begin(worker).await?,
+    };
+    let (events, to) = read_after(&worker.db, from).await?;
+    let told = events.len();
+    let mut by_name: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    for event in events {
+        by_name.entry(event.name.clone()).or_default().push(event);
+    }
+    for (name, events) in by_name {
+        worker.bus.publish_all(&subject::event(&name), &events).await?;
+    }
+    if to != from {
+        save(&worker.db, to).await?;
+    }
+    *position = Some(to);
+    Ok(told)
+}
+
+/// Where to begin on a fresh connection: at the stored position less what JetStream may have lost, or at the very
+/// beginning when the stream is not the one that was told before.
+async fn begin(worker: &Worker) -> anyhow::Result<Position> {
+    let created = stream_created(worker).await?;
+    let stored: Option<(OffsetDateTime, i64, Uuid)> =
+        sqlx::query_as("select stream_created, written_by::text::bigint, id from event_relay")
+            .fetch_optional(&worker.db)
+            .await?;
+    let told = match stored {
+        // PostgreSQL keeps microseconds.
+        Some((stream, written_by, id)) if (stream - created).abs() < time::Duration::milliseconds(1) => Position { written_by, id },
+        Some(_) | None => {
+            tracing::info!("the event stream is new: telling the whole log");
+            sqlx::query(
+                r"insert into event_relay (stream_created, written_by, id) values ($1, '0', $2)
+                  on conflict (singleton) do update
+                  set stream_created = excluded.stream_created, written_by = excluded.written_by, id = excluded.id",
+            )
+            .bind(created)
+            .bind(Uuid::nil())
+            .execute(&worker.db)
+            .await?;
+            BEGINNING
+        }
+    };
+    let young: Option<(i64, Uuid)> = sqlx::query_as(
+        r"select written_by::text::bigint, id from event_log
+          where id >= uuidv7_floor(now() - make_interval(secs => $1)) order by written_by, id limit 1",
+    )
+    .bind(RETOLD_SECONDS)
+    .fetch_optional(&worker.db)
+    .await?;
+    // One transaction id earlier: the position is exclusive.
+    let retold = young.map(|(written_by, _)| Position { written_by: written_by - 1, id: Uuid::max() });
+    Ok(match retold {
+        Some(retold) if retold.written_by < told.written_by => retold,
+        Some(_) | None => told,
+    })
+}
+
+async fn stream_created(worker: &Worker) -> anyhow::Result<OffsetDateTime> {
+    worker.bus.declare_streams().await?;
+    let stream = worker.bus.jetstream().get_stream(subject::EVENT_STREAM).await.context("getting the event stream")?;
+    Ok(stream.cached_info().created)
+}
+
+type Row = (i64, Uuid, String, Uuid, bool, String, i64, Json<Value>, OffsetDateTime);
+
+/// Events after the position whose transactions, and all before them, have ended.
+async fn read_after(db: &PgPool, from: Position) -> Result<(Vec<Event>, Position), sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        r"select written_by::text::bigint, id, name, account_id, livemode, subject, version, data, occurred_at
+          from event_log
+          where (written_by, id) > ($1::text::xid8, $2) and written_by < pg_snapshot_xmin(pg_current_snapshot())
+          order by written_by, id limit $3",
+    )
+    .bind(from.written_by.to_string())
+    .bind(from.id)
+    .bind(ROUND)
+    .fetch_all(db)
+    .await?;
+    let to = rows.last().map_or(from, |row| Position { written_by: row.0, id: row.1 });
+    let events = rows
+        .into_iter()
+        .map(|(_, id, name, account_id, livemode, subject, version, Json(data), occurred_at)| Event {
+            id,
+            name,
+            account: Account { id: account_id, livemode },
+            subject,
+            version,
+            occurred_at,
+            data,
+        })
+        .collect();
+    Ok((events, to))
+}
+
+async fn save(db: &PgPool, position: Position) -> Result<(), sqlx::Error> {
+    sqlx::query("update event_relay set written_by = $1::text::xid8, id = $2")
+        .bind(position.written_by.to_string())
+        .bind(position.id)
+        .execute(db)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! A service's commands: taken in batches, handled once each, answered, then acked.
+//!
+//! ```ignore
+//! Participant::new("inventory", worker)
+//!     .action("hold_stock", async move |tx: &mut PgConnection, jobs: &[Job<HoldStock>]| hold_stock(tx, jobs, ttl).await)
+//!     .undo("release_stock", release_stock)
+//!     .run().await
+//! ```
+//!
+//! The order of things is the promise: the transaction commits, the replies are accepted by JetStream, the command
+//! is acked. Dying between any two of them means a redelivery, which the barrier answers.
+
+mod call;
+mod delivery;
+mod once;
+
+pub(crate) use once::is_transient;
+
+use std::{collections::HashMap, rc::Rc, time::Duration};
+
+use anyhow::Context as _;
+use async_nats::jetstream;
+use futures::future::LocalBoxFuture;
+use makegood_contracts::{
+    command::StepKey,
+    reply::{Outcome, Reply},
+    subject,
+};
+use serde::de::DeserializeOwned;
+use sqlx::PgConnection;
+use tokio::sync::Semaphore;
+
+use crate::{backoff::Backoff, consumer::{Consumer, ack_all}, worker::Worker};
+use delivery::{Answer, Delivery};
+
+/// Messages taken at once; each may carry many commands.
+const MAX_MESSAGES: usize = 64;
+/// Batches whose replies are on their way while the next batch runs: bounds what a crash would redeliver.
+const MAX_REPLYING: usize = 8;
+/// Batches of a calling verb under way at once: bounds the load on the outside.
+const MAX_CALLING: usize = 32;
+
+/// One command with its input read.
+#[derive(Debug, Clone)]
+pub struct Job<T> {
+    pub key: StepKey,
+    pub attempt: u32,
+    pub traceparent: Option<String>,
+    pub reply_to: String,
+    pub input: T,
+}
+
+/// How a verb's deliveries become answers. Erases the input's type.
+trait Verb {
+    fn answer<'a>(&'a self, worker: &'a Worker, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>>;
+    /// Whether it may run beside other verbs, because it waits for the outside.
+    fn is_call(&self) -> bool;
+}
+
+/// The commands of one service.
+pub struct Participant {
+    service: &'static str,
+    worker: Worker,
+    verbs: HashMap<&'static str, Rc<dyn Verb>>,
+}
+
+impl Participant {
+    pub fn new(service: &'static str, worker: Worker) -> Self {
+        Self { service, worker, verbs: HashMap::new() }
+    }
+
+    /// A step's action. The handler runs in a transaction in which none of the jobs has been done before; it returns
+    /// one outcome per job, in order. Refusals are outcomes; an `Err` rolls the whole batch back (it is retried, then
+    /// split). A batch holds at most one command per saga and step.
+    pub fn action<I, F>(mut self, verb: &'static str, handler: F) -> Self
+    where
+        I: DeserializeOwned + 'static,
+        F: AsyncFn(&mut PgConnection, &[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
+    {
+        self.verbs.insert(verb, Rc::new(once::Once::new(verb, once::Kind::Action, handler)));
+        self
+    }
+
+    /// A step's undo. The handler gets only jobs whose action may have taken effect; the others are answered as done
+    /// (null compensation) and leave a tombstone that refuses the late action.
+    pub fn undo<I, F>(mut self, verb: &'static str, handler: F) -> Self
+    where
+        I: DeserializeOwned + 'static,
+        F: AsyncFn(&mut PgConnection, &[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
+    {
+        self.verbs.insert(verb, Rc::new(once::Once::new(verb, once::Kind::Undo, handler)));
+        self
+    }
+
+    /// A command, action or undo, whose handler calls the outside and so manages its own transactions. Runs on a task
+    /// of its own, so slow calls do not hold up the loop. Jobs already decided are answered from the barrier and not
+    /// passed in. It must make effect and outcome durable together before it returns them ([`crate::barrier::record`]),
+    /// and an undo must leave its tombstones itself ([`crate::barrier::entomb`]).
+    pub fn call<I, F>(mut self, verb: &'static str, handler: F) -> Self
+    where
+        I: DeserializeOwned + 'static,
+        F: AsyncFn(&[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
+    {
+        self.verbs.insert(verb, Rc::new(call::Call::new(verb, handler)));
+        self
+    }
+
+    /// Consumes until shutdown; then stops pulling, finishes what runs, and returns.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let worker = self.worker.clone();
+        let filter = vec![subject::commands_of(self.service)];
+        let mut consumer =
+            Consumer::new(&worker.bus, subject::COMMAND_STREAM, self.service, filter, worker.shutdown.clone());
+        let replying = Rc::new(Semaphore::new(MAX_REPLYING));
+        let calling = Rc::new(Semaphore::new(MAX_CALLING));
+        while let Some(messages) = consumer.next_batch(MAX_MESSAGES).await {
+            for (subject, messages) in by_subject(messages) {
+                let verb = subject::verb_of(&subject).and_then(|verb| self.verbs.get(verb)).map(Rc::clone);
+                match verb {
+                    Some(verb) => {
+                        let permits = if verb.is_call() { &calling } else { &replying };
+                        let permit = Rc::clone(permits);
+                        let permit = Permit::acquire(permit).await?;
+                        run_batch(&worker, verb, subject, messages, permit).await;
+                    }
+                    None => park_unknown(&worker, &subject, messages).await,
+                }
+            }
+        }
+        // Every permit back means that every batch has been answered or given up for redelivery.
+        for (permits, count) in [(&replying, MAX_REPLYING), (&calling, MAX_CALLING)] {
+            let all = u32::try_from(count).context("permit count")?;
+            permits.acquire_many(all).await.context("waiting for the last replies")?.forget();
+        }
+        Ok(())
+    }
+}
+
+/// A place among the batches under way; given back when dropped.
+struct Permit(Rc<Semaphore>);
+
+impl Permit {
+    async fn acquire(semaphore: Rc<Semaphore>) -> anyhow::Result<Self> {
+        semaphore.acquire().await.context("the semaphore is never closed")?.forget();
+        Ok(Self(semaphore))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
+}
+
+/// Groups messages by subject, in order of arrival.
+fn by_subject(messages: Vec<jetstream::Message>) -> Vec<(String, Vec<jetstream::Message>)> {
+    let mut groups: Vec<(String, Vec<jetstream::Message>)> = Vec::new();
+    for message in messages {
+        match groups.iter_mut().find(|(subject, _)| subject == message.subject.as_str()) {
+            Some((_, group)) => group.push(message),
+            None => groups.push((message.subject.to_string(), vec![message])),
+        }
+    }
+    groups
+}
+
+/// Runs one verb's batch. The transaction is awaited, so that verbs follow one another in order; publishing the
+/// replies is not, so that the next batch runs meanwhile. A calling verb is not awaited at all.
+async fn run_batch(
+    worker: &Worker,
+    verb: Rc<dyn Verb>,
+    subject: String,
+    messages: Vec<jetstream::Message>,
+    permit: Permit,
+) {
+    let Some(deliveries) = delivery::decode(worker, &subject, &messages).await else { return };
+    let own = worker.clone();
+    let is_call = verb.is_call();
+    let (handled, when_handled) = tokio::sync::oneshot::channel();
+    // A task of its own: sqlx must not be dropped in the middle of a BEGIN, and the caller may be.
+    tokio::task::spawn_local(async move {
+        let answers = verb.answer(&own, deliveries).await;
+        // The loop may have ended meanwhile; then nobody waits for this.
+        let _ = handled.send(());
+        if send_replies(&own, answers).await {
+            ack_all(&messages).await;
+        }
+        drop(permit);
+    });
+    if !is_call {
+        // An error means that the task panicked: its messages stay unacked and come again.
+        let _ = when_handled.await;
+    }
+}
+
+/// Publishes replies until JetStream has them all. False when shutdown came first: the commands will come again.
+async fn send_replies(worker: &Worker, answers: Vec<Answer>) -> bool {
+    let mut by_address: HashMap<String, Vec<Reply>> = HashMap::new();
+    for Answer { reply_to, reply } in answers {
+        by_address.entry(reply_to).or_default().push(reply);
+    }
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+    for (address, replies) in by_address {
+        while let Err(error) = worker.bus.publish_all(&address, &replies).await {
+            tracing::warn!(error = format!("{error:#}"), "replies could not be published; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next_delay()) => {}
+                () = worker.shutdown.token.cancelled() => return false,
+            }
+        }
+    }
+    true
+}
+
+/// Parks messages that name no verb of this service, and acks them: they would never be understood.
+async fn park_unknown(worker: &Worker, subject: &str, messages: Vec<jetstream::Message>) {
+    for message in messages {
+        let letter = crate::dead_letter::DeadLetter {
+            subject,
+            payload: &message.payload,
+            reason: "this service knows no such command".to_owned(),
+            deliveries: delivery::count(&message),
+        };
+        if crate::dead_letter::park(&worker.db, &worker.shutdown, letter).await {
+            ack_all(&[message]).await;
+        }
+    }
+}
+
+/// Publishes decisions made outside a command's handling (a provider's callback, a poll): the reply to an earlier
+/// `Pending`. Each is the step's key, where it wants its reply, and the outcome, which the barrier must hold already.
+pub async fn reply_later(worker: &Worker, replies: Vec<(StepKey, String, Outcome)>) -> anyhow::Result<()> {
+    let mut by_address: HashMap<String, Vec<Reply>> = HashMap::new();
+    for (key, reply_to, outcome) in replies {
+        // Attempt 0: the answer belongs to no sending in particular.
+        by_address.entry(reply_to).or_default().push(Reply { key, attempt: 0, outcome });
+    }
+    for (address, replies) in by_address {
+        worker.bus.publish_all(&address, &replies).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! A verb that calls the outside: its handler makes its own transactions around the call.
+
+use futures::future::{FutureExt as _, LocalBoxFuture};
+use makegood_contracts::{command::StepKey, reply::Outcome};
+use serde::de::DeserializeOwned;
+
+use super::{
+    Job, Verb,
+    delivery::{Answer, Delivery, answer_job, read_inputs},
+};
+use crate::{barrier, worker::Worker};
+
+pub(super) struct Call<I, F> {
+    verb: &'static str,
+    handler: F,
+    input: std::marker::PhantomData<fn() -> I>,
+}
+
+impl<I, F> Call<I, F>
+where
+    I: DeserializeOwned + 'static,
+    F: AsyncFn(&[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
+{
+    pub(super) fn new(verb: &'static str, handler: F) -> Self {
+        Self { verb, handler, input: std::marker::PhantomData }
+    }
+
+    /// Answers what the barrier knows and calls for the rest. An error answers "try again": whether the outside did
+    /// anything is then found out under the same key by the next attempt.
+    async fn settle(&self, worker: &Worker, jobs: Vec<Job<I>>) -> anyhow::Result<Vec<Answer>> {
+        let keys: Vec<&StepKey> = jobs.iter().map(|job| &job.key).collect();
+        let known = barrier::outcomes(&mut *worker.db.acquire().await?, &keys).await?;
+        let mut answers = Vec::with_capacity(jobs.len());
+        let mut open = Vec::with_capacity(jobs.len());
+        for (job, outcome) in jobs.into_iter().zip(known) {
+            match outcome {
+                Some(outcome) => answers.push(answer_job(job, outcome)),
+                None => open.push(job),
+            }
+        }
+        if open.is_empty() {
+            return Ok(answers);
+        }
+        let outcomes = match (self.handler)(&open).await {
+            Ok(outcomes) if outcomes.len() == open.len() => outcomes,
+            Ok(outcomes) => {
+                let defect = format!("{} answered {} of {} jobs", self.verb, outcomes.len(), open.len());
+                tracing::error!(verb = self.verb, defect);
+                open.iter().map(|_| Outcome::defect(&*defect)).collect()
+            }
+            Err(error) => {
+                tracing::warn!(verb = self.verb, error = format!("{error:#}"), "calls failed; they will be asked for again");
+                open.iter().map(|_| Outcome::retry(format!("{error:#}"))).collect()
+            }
+        };
+        answers.extend(open.into_iter().zip(outcomes).map(|(job, outcome)| answer_job(job, outcome)));
+        Ok(answers)
+    }
+}
+
+impl<I, F> Verb for Call<I, F>
+where
+    I: DeserializeOwned + 'static,
+    F: AsyncFn(&[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
+{
+    fn answer<'a>(&'a self, worker: &'a Worker, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>> {
+        async move {
+            let (jobs, mut answers) = read_inputs(worker, deliveries).await;
+            match self.settle(worker, jobs).await {
+                Ok(settled) => answers.extend(settled),
+                // Without an answer the orchestrator asks again at the step's deadline.
+                Err(error) => tracing::warn!(verb = self.verb, error = format!("{error:#}"), "the barrier could not be read"),
+            }
+            answers
+        }
+        .boxed_local()
+    }
+
+    fn is_call(&self) -> bool {
+        true
+    }
+}

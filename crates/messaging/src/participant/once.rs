@@ -1,0 +1,219 @@
+//! Running a batch once: effect and outcome in one transaction, and what to do when that does not work.
+
+use std::time::Duration;
+
+use futures::future::{FutureExt as _, LocalBoxFuture};
+use makegood_contracts::{command::StepKey, reply::Outcome};
+use serde::de::DeserializeOwned;
+use sqlx::PgConnection;
+
+use super::{
+    Job, Verb,
+    delivery::{Answer, Delivery, answer_job, read_inputs},
+};
+use crate::{
+    backoff::Backoff,
+    barrier::{self, AlreadyDecided},
+    dead_letter::{self, DeadLetter},
+    worker::Worker,
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Action,
+    Undo,
+}
+
+/// A verb whose effect is local: it lives and dies with one transaction.
+pub(super) struct Once<I, F> {
+    verb: &'static str,
+    kind: Kind,
+    handler: F,
+    input: std::marker::PhantomData<fn() -> I>,
+}
+
+/// Why a batch did not commit.
+enum Setback {
+    /// Another transaction decided a key: answer those, run the rest.
+    Decided,
+    /// The database is away or chose us as a victim: the same batch again, later.
+    Transient(anyhow::Error),
+    /// Something in the batch cannot be done: find the culprit.
+    Defect(anyhow::Error),
+}
+
+impl<I, F> Once<I, F>
+where
+    I: DeserializeOwned + 'static,
+    F: AsyncFn(&mut PgConnection, &[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
+{
+    pub(super) fn new(verb: &'static str, kind: Kind, handler: F) -> Self {
+        Self { verb, kind, handler, input: std::marker::PhantomData }
+    }
+
+    /// Works until every job is answered. Gives up, without an answer, only at shutdown.
+    async fn settle(&self, worker: &Worker, jobs: Vec<Job<I>>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(jobs.len());
+        let mut batches = vec![jobs];
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+        while let Some(mut jobs) = batches.pop() {
+            if jobs.is_empty() {
+                continue;
+            }
+            match self.attempt(worker, &jobs).await {
+                Ok(outcomes) => {
+                    answers.extend(jobs.into_iter().zip(outcomes).map(|(job, outcome)| answer_job(job, outcome)));
+                    backoff.reset();
+                }
+                Err(Setback::Decided) => batches.push(self.answer_decided(worker, jobs, &mut answers).await),
+                Err(Setback::Transient(error)) => {
+                    tracing::warn!(verb = self.verb, error = format!("{error:#}"), "batch will be tried again");
+                    tokio::select! {
+                        () = tokio::time::sleep(backoff.next_delay()) => batches.push(jobs),
+                        () = worker.shutdown.token.cancelled() => return answers,
+                    }
+                }
+                Err(Setback::Defect(_)) if jobs.len() > 1 => {
+                    let rest = jobs.split_off(jobs.len() / 2);
+                    batches.extend([rest, jobs]);
+                }
+                Err(Setback::Defect(error)) => answers.extend(self.park(worker, jobs, error).await),
+            }
+        }
+        answers
+    }
+
+    /// One transaction: tombstones, effects, outcomes, commit.
+    async fn attempt(&self, worker: &Worker, jobs: &[Job<I>]) -> Result<Vec<Outcome>, Setback> {
+        let mut tx = worker.db.begin().await.map_err(|error| sort(error.into()))?;
+        let outcomes = match self.run(&mut tx, jobs).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                // Rolling back at once frees the locks; should it fail, the connection is closed and rolls back itself.
+                if let Err(rollback) = tx.rollback().await {
+                    tracing::debug!(%rollback, "rollback failed");
+                }
+                return Err(sort(error));
+            }
+        };
+        tx.commit().await.map_err(|error| sort(error.into()))?;
+        Ok(outcomes)
+    }
+
+    async fn run(&self, tx: &mut PgConnection, jobs: &[Job<I>]) -> anyhow::Result<Vec<Outcome>> {
+        let keys: Vec<&StepKey> = jobs.iter().map(|job| &job.key).collect();
+        let outcomes = match self.kind {
+            Kind::Action => (self.handler)(tx, jobs).await?,
+            Kind::Undo => {
+                let was_here = barrier::entomb(tx, &keys).await?;
+                if was_here.iter().all(|here| *here) {
+                    (self.handler)(tx, jobs).await?
+                } else {
+                    self.undo_some(tx, jobs, &was_here).await?
+                }
+            }
+        };
+        anyhow::ensure!(outcomes.len() == jobs.len(), "{} answered {} of {} jobs", self.verb, outcomes.len(), jobs.len());
+        let decided: Vec<_> = keys.into_iter().zip(&outcomes).collect();
+        barrier::record(tx, &decided).await?;
+        Ok(outcomes)
+    }
+
+    /// Undoes what was done; what never came is made good by its tombstone.
+    async fn undo_some(&self, tx: &mut PgConnection, jobs: &[Job<I>], was_here: &[bool]) -> anyhow::Result<Vec<Outcome>> {
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        // Job by job: null compensations are rare, and jobs need not be cloneable for it.
+        for (job, here) in jobs.iter().zip(was_here) {
+            if *here {
+                outcomes.extend((self.handler)(tx, std::slice::from_ref(job)).await?);
+            } else {
+                outcomes.push(Outcome::done());
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Answers what the barrier knows; returns what is left to run.
+    async fn answer_decided(&self, worker: &Worker, jobs: Vec<Job<I>>, answers: &mut Vec<Answer>) -> Vec<Job<I>> {
+        let keys: Vec<&StepKey> = jobs.iter().map(|job| &job.key).collect();
+        let known = match worker.db.acquire().await {
+            Ok(mut conn) => barrier::outcomes(&mut conn, &keys).await,
+            Err(error) => Err(error),
+        };
+        let known = match known {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(%error, "the barrier could not be read; trying again");
+                return jobs;
+            }
+        };
+        let mut rest = Vec::new();
+        for (job, outcome) in jobs.into_iter().zip(known) {
+            match outcome {
+                Some(outcome) => answers.push(answer_job(job, outcome)),
+                None => rest.push(job),
+            }
+        }
+        rest
+    }
+
+    /// The culprit stands alone: park it with its reason. A duplicate's handler may have stumbled over its own earlier
+    /// effect, so the barrier is asked first.
+    async fn park(&self, worker: &Worker, jobs: Vec<Job<I>>, error: anyhow::Error) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for job in self.answer_decided(worker, jobs, &mut answers).await {
+            let reason = format!("{} failed on {}: {error:#}", self.verb, job.key);
+            let key = job.key.to_string();
+            let deliveries = i64::from(job.attempt);
+            let letter = DeadLetter { subject: self.verb, payload: key.as_bytes(), reason: reason.clone(), deliveries };
+            if dead_letter::park(&worker.db, &worker.shutdown, letter).await {
+                answers.push(answer_job(job, Outcome::defect(reason)));
+            }
+        }
+        answers
+    }
+}
+
+/// Sorts an error by what helps against it.
+fn sort(error: anyhow::Error) -> Setback {
+    if error.is::<AlreadyDecided>() {
+        return Setback::Decided;
+    }
+    match error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()) {
+        Some(cause) if is_transient(cause) => Setback::Transient(error),
+        _ => Setback::Defect(error),
+    }
+}
+
+/// Whether the same statement may well succeed later: connection trouble, serialization failures, shutdowns.
+pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "sqlx::Error is non-exhaustive")]
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            // 40: serialization failure, deadlock. 53: out of resources. 57: shutdown, cancelled. 55P03: lock timeout.
+            // 08: connection trouble. 25P03: idle in transaction.
+            ["40", "53", "57", "08"].iter().any(|class| code.starts_with(class)) || code == "55P03" || code == "25P03"
+        }),
+        _ => false,
+    }
+}
+
+impl<I, F> Verb for Once<I, F>
+where
+    I: DeserializeOwned + 'static,
+    F: AsyncFn(&mut PgConnection, &[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
+{
+    fn answer<'a>(&'a self, worker: &'a Worker, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>> {
+        async move {
+            let (jobs, mut answers) = read_inputs(worker, deliveries).await;
+            answers.extend(self.settle(worker, jobs).await);
+            answers
+        }
+        .boxed_local()
+    }
+
+    fn is_call(&self) -> bool {
+        false
+    }
+}

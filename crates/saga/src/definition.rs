@@ -1,0 +1,144 @@
+//! A definition: a table of steps that can be read aloud, from YAML.
+
+mod check;
+mod duration;
+mod input;
+mod yaml;
+
+use std::{ops::Range, time::Duration};
+
+pub use check::DefinitionError;
+pub use input::Input;
+
+/// The name under which the `finally` command is known in keys and logs.
+pub const FINALLY: &str = "finally";
+
+/// A checked definition. Made by [`Definition::parse`] only, so whoever holds one may rely on its rules.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// `checkout`
+    pub name: String,
+    pub version: u32,
+    pub steps: Vec<Step>,
+    /// Steps that run together, as ranges of `steps`, in order. A step that stands alone is a stage of one.
+    pub stages: Vec<Range<usize>>,
+    /// Index of the step from which there is no way back.
+    pub pivot: Option<usize>,
+    /// Sent last, whatever the ending, until it is done.
+    pub finally: Option<CommandStep>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub name: String,
+    pub kind: StepKind,
+}
+
+#[derive(Debug, Clone)]
+pub enum StepKind {
+    Command(CommandStep),
+    Await(AwaitStep),
+}
+
+/// A step that a participant does.
+#[derive(Debug, Clone)]
+pub struct CommandStep {
+    /// `service.verb_noun`
+    pub command: String,
+    /// Undoes it; none where there is nothing to undo.
+    pub compensate: Option<String>,
+    /// Told when the step is pending.
+    pub pending: Option<String>,
+    /// How long the step may stay pending before the saga turns around.
+    pub pending_deadline: Duration,
+    pub input: Input,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    pub retry: Retry,
+}
+
+/// A step that waits for a signal.
+#[derive(Debug, Clone)]
+pub struct AwaitStep {
+    pub signal: String,
+    pub deadline: Deadline,
+    pub on_deadline: OnDeadline,
+}
+
+#[derive(Debug, Clone)]
+pub enum Deadline {
+    /// From the moment when the step is reached.
+    After(Duration),
+    /// An RFC 3339 time in the context.
+    At(Input),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDeadline {
+    Compensate,
+    Continue,
+    Park,
+}
+
+/// How a failed attempt is repeated: `initial · factor^n`, capped at `max`, with full jitter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    pub attempts: u32,
+    pub initial: Duration,
+    pub factor: u32,
+    pub max: Duration,
+}
+
+impl Retry {
+    /// Before the pivot: about a minute and a half with the default timeout, then the saga turns around.
+    pub const FORWARD: Self =
+        Self { attempts: 8, initial: Duration::from_millis(200), factor: 2, max: Duration::from_secs(10) };
+    /// Undoing, and whatever comes after the pivot: there is no other way, so about an hour, then an operator.
+    pub const NO_WAY_BACK: Self =
+        Self { attempts: 100, initial: Duration::from_millis(200), factor: 2, max: Duration::from_secs(30) };
+
+    /// The longest delay before the `failures`-th repetition; the engine takes a random part of it.
+    pub fn longest_delay(&self, failures: u32) -> Duration {
+        let grown = self.factor.saturating_pow(failures.saturating_sub(1).min(20));
+        self.initial.saturating_mul(grown).min(self.max)
+    }
+}
+
+impl Definition {
+    /// Reads and checks a definition; tells everything that is wrong with it.
+    pub fn parse(yaml: &str) -> Result<Self, DefinitionError> {
+        check::parse(yaml)
+    }
+
+    /// The stage that a step belongs to.
+    pub fn stage_of(&self, index: usize) -> Option<usize> {
+        self.stages.iter().position(|stage| stage.contains(&index))
+    }
+
+    /// Index by name; [`FINALLY`] is one past the last step.
+    pub fn index_of(&self, step: &str) -> Option<usize> {
+        if step == FINALLY && self.finally.is_some() {
+            return Some(self.steps.len());
+        }
+        self.steps.iter().position(|candidate| candidate.name == step)
+    }
+
+    /// Name by index, as in [`Definition::index_of`].
+    pub fn name_of(&self, index: usize) -> &str {
+        self.steps.get(index).map_or(FINALLY, |step| &step.name)
+    }
+
+    /// The command step at an index, `finally` included; none for an await.
+    pub fn command_at(&self, index: usize) -> Option<&CommandStep> {
+        match self.steps.get(index) {
+            Some(Step { kind: StepKind::Command(command), .. }) => Some(command),
+            Some(Step { kind: StepKind::Await(_), .. }) => None,
+            None => self.finally.as_ref(),
+        }
+    }
+
+    /// Whether giving up on the step is no option: the pivot (whose outcome must become known) and what follows it.
+    pub fn is_committed(&self, index: usize) -> bool {
+        self.pivot.is_some_and(|pivot| index >= pivot)
+    }
+}

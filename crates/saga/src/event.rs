@@ -1,0 +1,29 @@
+//! What can happen to a saga. Each event that moves it is a row of its log.
+
+use makegood_contracts::{command::Direction, reply::Outcome};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// It begins.
+    Started,
+    /// A participant answered.
+    Replied { step: String, direction: Direction, attempt: u32, outcome: Outcome },
+    /// Someone outside acted: the buyer confirmed.
+    Signalled { signal: String, payload: Value },
+    /// The saga is called off by whoever began it.
+    Cancelled { code: String, detail: String },
+    /// The time of a deadline has come (or the shell believes so: nothing happens if it has not).
+    Woke,
+    /// The shell has started anew and does not know what was sent: what is unanswered is sent again.
+    Recovered,
+    /// An operator sends the current step again at once, with its attempts counted anew.
+    Retried { actor: String, reason: String },
+    /// An operator turns the saga around.
+    CompensationForced { actor: String, reason: String },
+    /// An operator has settled the parked step by hand: as done (with this output) on the way forward, as undone on
+    /// the way back.
+    Resolved { step: String, actor: String, reason: String, output: Value },
+}

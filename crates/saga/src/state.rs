@@ -1,0 +1,225 @@
+//! How far one saga has come.
+
+use std::collections::BTreeMap;
+
+use makegood_contracts::orchestrator::Reason;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::definition::{Definition, StepKind};
+
+/// One saga. `context` holds `input` and each done step's output under the step's name; it is kept apart from the
+/// rest in storage (it is the sum of the log), so it is not serialized here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    #[serde(skip)]
+    pub saga_id: Uuid,
+    #[serde(skip)]
+    pub context: Map<String, Value>,
+    pub phase: Phase,
+    /// The stage that runs; on the way back, the one that is being undone.
+    pub stage: usize,
+    /// One per step of the definition, and one more for `finally`.
+    pub steps: Vec<StepState>,
+    /// Signals that have come, also before the step that awaits them; the payload becomes that step's output.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signals: BTreeMap<String, Value>,
+    /// Why it is undone: the first refusal, and those of its siblings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+    /// Called off while a step was out: it turns around once that step is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_off: Option<Reason>,
+    /// It needs an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Parked>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Forward,
+    Backward,
+    Finally,
+    Completed,
+    Compensated,
+}
+
+impl Phase {
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Completed | Self::Compensated)
+    }
+}
+
+/// One step of one saga.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepState {
+    pub status: Status,
+    /// Sendings so far, in the current direction; each message has its own number.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
+    /// Sendings that failed or timed out, in the current direction: what the retry budget counts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: u32,
+    /// When something must be done about it if nothing happens before.
+    #[serde(with = "time::serde::rfc3339::option", default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<OffsetDateTime>,
+    /// While pending: when the patience ends.
+    #[serde(with = "time::serde::rfc3339::option", default, skip_serializing_if = "Option::is_none")]
+    pub pending_until: Option<OffsetDateTime>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Not begun.
+    #[default]
+    Idle,
+    /// The command is out.
+    Sent,
+    /// It failed and will be sent again when due.
+    Retrying,
+    /// Accepted, undecided: someone outside must act. Asked again when due.
+    Pending,
+    /// An `await` without its signal yet.
+    Waiting,
+    Done,
+    /// A business no; nothing took effect.
+    Refused,
+    /// Its attempts are used up; whether it took effect is not known, so it is undone.
+    Unknown,
+    /// Its await passed its deadline and the definition goes on without it.
+    Skipped,
+    /// The undo is out.
+    Undoing,
+    /// The undo failed and will be sent again when due.
+    UndoRetrying,
+    Undone,
+}
+
+/// Why and where an operator is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    pub step: String,
+    pub why: String,
+}
+
+/// How a saga is listed and searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    Running,
+    Waiting,
+    Compensating,
+    Finishing,
+    Parked,
+    Completed,
+    Compensated,
+}
+
+impl Condition {
+    pub const ALL: [Self; 7] = [
+        Self::Running,
+        Self::Waiting,
+        Self::Compensating,
+        Self::Finishing,
+        Self::Parked,
+        Self::Completed,
+        Self::Compensated,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Compensating => "compensating",
+            Self::Finishing => "finishing",
+            Self::Parked => "parked",
+            Self::Completed => "completed",
+            Self::Compensated => "compensated",
+        }
+    }
+}
+
+impl State {
+    /// A saga that has not begun. `input` becomes `$.input`.
+    pub fn new(definition: &Definition, saga_id: Uuid, input: Value, signals: BTreeMap<String, Value>) -> Self {
+        Self {
+            saga_id,
+            context: Map::from_iter([("input".to_owned(), input)]),
+            phase: Phase::Forward,
+            stage: 0,
+            steps: vec![StepState::default(); definition.steps.len() + 1],
+            signals,
+            reasons: Vec::new(),
+            called_off: None,
+            parked: None,
+        }
+    }
+
+    /// Restores what is not serialized: the id, the input, and what is known of the steps' outputs from the log.
+    /// An await's output is its signal's payload, which is kept here.
+    pub fn restore(&mut self, definition: &Definition, saga_id: Uuid, input: Value, outputs: Map<String, Value>) {
+        self.saga_id = saga_id;
+        self.context = outputs;
+        self.context.insert("input".to_owned(), input);
+        for (step, state) in definition.steps.iter().zip(&self.steps) {
+            if let StepKind::Await(awaited) = &step.kind
+                && state.status == Status::Done
+                && let Some(payload) = self.signals.get(&awaited.signal)
+            {
+                self.context.insert(step.name.clone(), payload.clone());
+            }
+        }
+    }
+
+    /// When the next deadline is; none while parked or ended.
+    pub fn wake_at(&self) -> Option<OffsetDateTime> {
+        if self.parked.is_some() || self.phase.has_ended() {
+            return None;
+        }
+        self.steps.iter().filter_map(|step| step.due).min()
+    }
+
+    pub fn condition(&self) -> Condition {
+        if self.parked.is_some() {
+            return Condition::Parked;
+        }
+        match self.phase {
+            Phase::Forward if self.is_waiting() => Condition::Waiting,
+            Phase::Forward => Condition::Running,
+            Phase::Backward => Condition::Compensating,
+            Phase::Finally => Condition::Finishing,
+            Phase::Completed => Condition::Completed,
+            Phase::Compensated => Condition::Compensated,
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.status, Status::Waiting | Status::Pending))
+    }
+
+    /// The step that people see as current: the parked one, else the first undecided one of the stage.
+    pub fn current_step<'a>(&'a self, definition: &'a Definition) -> Option<&'a str> {
+        if let Some(parked) = &self.parked {
+            return Some(&parked.step);
+        }
+        match self.phase {
+            Phase::Completed | Phase::Compensated => None,
+            Phase::Finally => Some(crate::definition::FINALLY),
+            Phase::Forward | Phase::Backward => {
+                let stage = definition.stages.get(self.stage)?;
+                let undecided = stage.clone().find(|index| {
+                    !matches!(self.steps[*index].status, Status::Done | Status::Skipped | Status::Undone)
+                });
+                undecided.or_else(|| stage.clone().next()).map(|index| definition.steps[index].name.as_str())
+            }
+        }
+    }
+}

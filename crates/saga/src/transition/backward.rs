@@ -1,0 +1,72 @@
+//! The way back: stage by stage in reverse, for every step that took effect or may have.
+
+use makegood_contracts::{command::Direction, orchestrator::Reason, reply::Outcome};
+
+use super::{Run, Verdict};
+use crate::state::{Phase, Status};
+
+impl Run<'_> {
+    /// Begins to undo with the stage that was reached.
+    pub(super) fn turn_around(&mut self, because: Option<Reason>) {
+        self.state.phase = Phase::Backward;
+        self.state.called_off = None;
+        // Whoever called it off comes before what the step that was out had to say.
+        self.state.reasons.splice(0..0, because);
+        self.begin_undoing();
+    }
+
+    /// Sends the undo of each of the stage's steps that may have taken effect and has one.
+    fn begin_undoing(&mut self) {
+        let Some(stage) = self.definition.stages.get(self.state.stage).cloned() else { return };
+        for index in stage {
+            let took_effect = matches!(self.state.steps[index].status, Status::Done | Status::Unknown);
+            let can_undo = self.definition.command_at(index).is_some_and(|command| command.compensate.is_some());
+            if took_effect && can_undo {
+                let step = &mut self.state.steps[index];
+                step.attempt = 0;
+                step.failures = 0;
+                step.pending_until = None;
+                self.send(index, Direction::Undo);
+            }
+        }
+    }
+
+    /// Once the stage is undone: the one before, or the end.
+    pub(super) fn advance_backward(&mut self) -> bool {
+        let Some(stage) = self.definition.stages.get(self.state.stage).cloned() else {
+            self.state.phase = Phase::Finally;
+            return true;
+        };
+        let is_out = |index: usize| matches!(self.state.steps[index].status, Status::Undoing | Status::UndoRetrying);
+        if stage.clone().any(is_out) {
+            return false;
+        }
+        if self.state.stage == 0 {
+            self.state.phase = Phase::Finally;
+        } else {
+            self.state.stage -= 1;
+            self.begin_undoing();
+        }
+        true
+    }
+
+    /// An answer to an undo. A refusal is no answer here: undoing must succeed, so it counts as a failure.
+    pub(super) fn on_undo_answer(&mut self, index: usize, outcome: &Outcome) -> Verdict {
+        let is_retrying = self.state.steps[index].status == Status::UndoRetrying;
+        match outcome {
+            Outcome::Done { .. } => {
+                self.state.steps[index].status = Status::Undone;
+                self.state.steps[index].due = None;
+                self.unpark(index);
+            }
+            Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
+            Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Pending { .. } if is_retrying => return Verdict::Ignored,
+            Outcome::Failed { detail, retryable: true } => self.on_failure(index, Direction::Undo, detail),
+            Outcome::Refused { code, detail } => {
+                self.on_failure(index, Direction::Undo, &format!("the undo was refused: {code}: {detail}"));
+            }
+            Outcome::Pending { reason, .. } => self.on_failure(index, Direction::Undo, &format!("the undo is pending: {reason}")),
+        }
+        Verdict::Moved
+    }
+}

@@ -1,0 +1,235 @@
+//! The way forward: beginning stages, answers to actions, signals, calling off.
+
+use makegood_contracts::{command::Direction, orchestrator::Reason, reply::Outcome};
+use serde_json::Value;
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{Run, Verdict};
+use crate::{
+    definition::{AwaitStep, Deadline, StepKind},
+    effect::Effect,
+    state::{Phase, Status},
+};
+
+/// A pending step is asked again this often: the safety net under a decision whose reply was lost.
+const PENDING_ASKED_AGAIN: Duration = Duration::seconds(30);
+/// The code of a saga that turned around because a deadline passed.
+pub(super) const DEADLINE_PASSED: &str = "deadline_passed";
+/// The code of a saga that turned around because a participant stayed silent.
+pub(super) const NO_ANSWER: &str = "no_answer";
+
+impl Run<'_> {
+    /// Sends the stage's commands and takes up its awaits.
+    pub(super) fn begin_stage(&mut self) {
+        let Some(stage) = self.definition.stages.get(self.state.stage) else { return };
+        for index in stage.clone() {
+            match &self.definition.steps[index].kind {
+                StepKind::Command(_) => self.send(index, Direction::Do),
+                StepKind::Await(step) => self.begin_await(index, step),
+            }
+        }
+    }
+
+    fn begin_await(&mut self, index: usize, step: &AwaitStep) {
+        if let Some(payload) = self.state.signals.get(&step.signal) {
+            self.complete(index, payload.clone());
+            return;
+        }
+        match self.deadline(&step.deadline) {
+            Some(deadline) => {
+                self.state.steps[index].status = Status::Waiting;
+                self.state.steps[index].due = Some(deadline);
+            }
+            None => {
+                self.state.steps[index].status = Status::Waiting;
+                self.park(index, "the deadline's path finds no RFC 3339 time in the context".to_owned());
+            }
+        }
+    }
+
+    fn deadline(&self, deadline: &Deadline) -> Option<OffsetDateTime> {
+        match deadline {
+            Deadline::After(duration) => Some(self.now + *duration),
+            Deadline::At(path) => match path.evaluate_single(&self.state.context)? {
+                Value::String(text) => OffsetDateTime::parse(&text, &Rfc3339).ok(),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+            },
+        }
+    }
+
+    /// Once the stage is decided: the next one, the end, or the way back.
+    pub(super) fn advance_forward(&mut self) -> bool {
+        let Some(stage) = self.definition.stages.get(self.state.stage).cloned() else {
+            self.state.phase = Phase::Finally;
+            return true;
+        };
+        if self.state.called_off.is_some() {
+            self.give_up_waiting(stage.clone());
+        }
+        let statuses = || stage.clone().map(|index| self.state.steps[index].status);
+        let is_decided = |status| matches!(status, Status::Done | Status::Skipped | Status::Refused | Status::Unknown);
+        if !statuses().all(is_decided) {
+            return false;
+        }
+        let all_well = statuses().all(|status| matches!(status, Status::Done | Status::Skipped));
+        let past_pivot = self.definition.pivot.is_some_and(|pivot| stage.end > pivot);
+        match self.state.called_off.clone().filter(|_| !past_pivot) {
+            Some(reason) => self.turn_around(Some(reason)),
+            None if all_well => {
+                self.state.stage += 1;
+                if self.state.stage < self.definition.stages.len() {
+                    self.begin_stage();
+                } else {
+                    self.state.phase = Phase::Finally;
+                }
+            }
+            None => self.turn_around(None),
+        }
+        true
+    }
+
+    /// A saga that is called off waits for no signal; commands that are out are waited for.
+    fn give_up_waiting(&mut self, stage: std::ops::Range<usize>) {
+        for index in stage {
+            if self.state.steps[index].status == Status::Waiting {
+                self.state.steps[index].status = Status::Skipped;
+                self.state.steps[index].due = None;
+            }
+        }
+    }
+
+    fn complete(&mut self, index: usize, output: Value) {
+        let step = &mut self.state.steps[index];
+        step.status = Status::Done;
+        step.due = None;
+        step.pending_until = None;
+        self.state.context.insert(self.definition.name_of(index).to_owned(), output);
+        self.unpark(index);
+    }
+
+    /// A decision about the parked step is what the operator would have been asked for.
+    pub(super) fn unpark(&mut self, index: usize) {
+        if self.state.parked.as_ref().is_some_and(|parked| parked.step == self.definition.name_of(index)) {
+            self.state.parked = None;
+        }
+    }
+
+    /// An answer to an action that is out.
+    pub(super) fn on_answer(&mut self, index: usize, outcome: &Outcome) -> Verdict {
+        match outcome {
+            Outcome::Done { output } => self.complete(index, output.clone()),
+            Outcome::Refused { code, detail } => self.on_refusal(index, code, detail),
+            Outcome::Pending { reason, detail } => return self.on_pending(index, reason, detail),
+            Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
+            Outcome::Failed { detail, retryable: true } => {
+                if self.state.steps[index].status == Status::Retrying {
+                    // The same failure told twice.
+                    return Verdict::Ignored;
+                }
+                self.on_failure(index, Direction::Do, detail);
+            }
+        }
+        Verdict::Moved
+    }
+
+    /// A no from the pivot or before turns the saga around; after the pivot, and from `finally`, it needs a person.
+    fn on_refusal(&mut self, index: usize, code: &str, detail: &str) {
+        let past_pivot = self.definition.pivot.is_some_and(|pivot| index > pivot);
+        if past_pivot || index == self.definition.steps.len() {
+            self.park(index, format!("refused where there is no way back: {code}: {detail}"));
+            return;
+        }
+        self.note(index, code, detail);
+        self.state.steps[index].status = Status::Refused;
+        self.state.steps[index].due = None;
+        self.unpark(index);
+    }
+
+    fn on_pending(&mut self, index: usize, reason: &str, detail: &Value) -> Verdict {
+        let Some(command) = self.definition.command_at(index) else { return Verdict::Ignored };
+        let first = self.state.steps[index].status != Status::Pending;
+        let until = self.now + command.pending_deadline;
+        let step = &mut self.state.steps[index];
+        step.status = Status::Pending;
+        step.due = Some(self.now + PENDING_ASKED_AGAIN);
+        step.pending_until.get_or_insert(until);
+        if let Some(tell) = &command.pending {
+            let payload = serde_json::json!({ "reason": reason, "detail": detail });
+            self.effects.push(Effect::Tell { step: index, command: tell.clone(), payload });
+        }
+        // The step answers "still pending" to each asking; that is told again but is no news for the log.
+        if first { Verdict::Moved } else { Verdict::Ignored }
+    }
+
+    /// An attempt that failed or stayed unanswered: again later, or given up.
+    pub(super) fn on_failure(&mut self, index: usize, direction: Direction, detail: &str) {
+        let Some(command) = self.definition.command_at(index) else { return };
+        let attempts = command.retry.attempts;
+        let step = &mut self.state.steps[index];
+        step.failures += 1;
+        let failures = step.failures;
+        if failures < attempts {
+            step.status = if direction == Direction::Do { Status::Retrying } else { Status::UndoRetrying };
+            let due = self.now + self.delay(index, failures);
+            self.state.steps[index].due = Some(due);
+        } else if direction == Direction::Do && index < self.definition.steps.len() && !self.definition.is_committed(index) {
+            self.give_up(index, NO_ANSWER, detail);
+        } else {
+            self.park(index, format!("{failures} attempts failed; the last one: {detail}"));
+        }
+    }
+
+    /// Whether the step took effect is not known, so it is undone like one that did.
+    pub(super) fn give_up(&mut self, index: usize, code: &str, detail: &str) {
+        self.note(index, code, detail);
+        self.state.steps[index].status = Status::Unknown;
+        self.state.steps[index].due = None;
+    }
+
+    pub(super) fn on_signal(&mut self, signal: &str, payload: &Value) -> Verdict {
+        let awaiting = self.definition.steps.iter().position(
+            |step| matches!(&step.kind, StepKind::Await(step) if step.signal == signal),
+        );
+        let Some(index) = awaiting else {
+            return Verdict::Unexpected(format!("the definition awaits no signal `{signal}`"));
+        };
+        match self.state.steps[index].status {
+            Status::Waiting => {
+                self.state.signals.insert(signal.to_owned(), payload.clone());
+                self.complete(index, payload.clone());
+                Verdict::Moved
+            }
+            // Before the step is reached: kept for it. The first one counts.
+            Status::Idle if self.state.phase == Phase::Forward && !self.state.signals.contains_key(signal) => {
+                self.state.signals.insert(signal.to_owned(), payload.clone());
+                Verdict::Moved
+            }
+            Status::Idle
+            | Status::Sent
+            | Status::Retrying
+            | Status::Pending
+            | Status::Done
+            | Status::Refused
+            | Status::Unknown
+            | Status::Skipped
+            | Status::Undoing
+            | Status::UndoRetrying
+            | Status::Undone => Verdict::Ignored,
+        }
+    }
+
+    pub(super) fn on_cancel(&mut self, code: &str, detail: &str) -> Verdict {
+        if self.state.phase != Phase::Forward || self.state.called_off.is_some() {
+            return Verdict::Ignored;
+        }
+        let pivot_is_out = self.definition.pivot.is_some_and(|pivot| {
+            self.state.steps[pivot].status != Status::Idle && self.state.steps[pivot].status != Status::Refused
+        });
+        if pivot_is_out {
+            return Verdict::Refused("the saga has reached its pivot: it can only go on".to_owned());
+        }
+        let step = self.state.current_step(self.definition).unwrap_or_default().to_owned();
+        self.state.called_off = Some(Reason { step, code: code.to_owned(), detail: detail.to_owned() });
+        Verdict::Moved
+    }
+}

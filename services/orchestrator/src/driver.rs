@@ -1,0 +1,131 @@
+//! The hot loop: what has happened in, one pure transition each, one statement for all, the next commands out.
+//!
+//! Order is the promise: the write commits, then commands are published and messages acked. Dying in between loses
+//! nothing: a message that was not acked comes again and finds the saga moved; a command that was not published is sent
+//! again at its deadline or by [`crate::recovery`], whichever comes first.
+
+mod advance;
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use makegood_contracts::subject;
+use makegood_messaging::{
+    backoff::Backoff,
+    consumer::{Consumer, ack_all},
+    worker::Worker,
+};
+use makegood_saga::event::Event;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+pub(crate) use advance::{Advance, Working};
+
+use crate::{definitions::Definitions, due_sagas, inbox::Inbox, outgoing::Outgoing, recovery, saga_cache::SagaCache};
+
+/// Messages per source and round. Each may carry up to 256 replies.
+const MAX_MESSAGES: usize = 64;
+/// Events of one transaction. More are written in several, so that no statement grows without bound.
+const MAX_EVENTS: usize = 512;
+/// Deadlines and recoveries that wait for the loop.
+const INTERNAL_QUEUE: usize = 64;
+
+/// Runs until shutdown.
+pub(crate) async fn run(worker: Worker, definitions: Definitions) -> anyhow::Result<()> {
+    let (internal, waiting) = mpsc::channel(INTERNAL_QUEUE);
+    let driver = Driver::new(worker.clone(), definitions, waiting);
+    tokio::try_join!(
+        driver.drive(),
+        due_sagas::find(worker.clone(), internal.clone()),
+        recovery::recover(worker, internal),
+    )?;
+    Ok(())
+}
+
+struct Driver {
+    worker: Worker,
+    advance: Advance,
+    cache: SagaCache,
+    commands: Consumer,
+    replies: Consumer,
+    internal: mpsc::Receiver<Vec<(Uuid, Event)>>,
+}
+
+impl Driver {
+    fn new(worker: Worker, definitions: Definitions, internal: mpsc::Receiver<Vec<(Uuid, Event)>>) -> Self {
+        let consumer = |stream, filter| Consumer::new(&worker.bus, stream, "orchestrator", vec![filter], worker.shutdown.clone());
+        Self {
+            advance: Advance { db: worker.db.clone(), clock: worker.clock.clone(), definitions },
+            cache: SagaCache::default(),
+            commands: consumer(subject::COMMAND_STREAM, subject::commands_of("orchestrator")),
+            replies: consumer(subject::REPLY_STREAM, subject::REPLY_SUBJECTS.to_owned()),
+            internal,
+            worker,
+        }
+    }
+
+    async fn drive(mut self) -> anyhow::Result<()> {
+        loop {
+            let mut messages = Vec::new();
+            let mut inbox = Inbox::default();
+            tokio::select! {
+                batch = self.replies.next_batch(MAX_MESSAGES) => match batch {
+                    Some(batch) => messages.extend(batch),
+                    None => return Ok(()),
+                },
+                batch = self.commands.next_batch(MAX_MESSAGES) => match batch {
+                    Some(batch) => messages.extend(batch),
+                    None => return Ok(()),
+                },
+                Some(events) = self.internal.recv() => inbox.events.extend(events),
+            }
+            // What the other sources have waiting goes along: one commit serves all.
+            for source in [&mut self.replies, &mut self.commands] {
+                if let Some(Some(batch)) = source.next_batch(MAX_MESSAGES).now_or_never() {
+                    messages.extend(batch);
+                }
+            }
+            if !inbox.read(&self.worker, &messages).await {
+                return Ok(());
+            }
+            match self.settle(inbox).await {
+                Some(outgoing) => {
+                    let bus = self.worker.bus.clone();
+                    // Publishing overlaps with the next batch; acks need not wait for it.
+                    tokio::task::spawn_local(async move { tokio::join!(outgoing.publish(&bus), ack_all(&messages)) });
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Works until everything is written. None when shutdown came first: it will all come again.
+    ///
+    /// Starts come first: a signal or a reply may belong to a saga of the same batch.
+    async fn settle(&mut self, inbox: Inbox) -> Option<Outgoing> {
+        let Self { worker, advance, cache, .. } = self;
+        let mut outgoing = Outgoing::default();
+        for starts in inbox.starts.chunks(MAX_EVENTS) {
+            outgoing.merge(until_done(worker, async || advance.start(cache, starts).await).await?);
+        }
+        for events in inbox.events.chunks(MAX_EVENTS) {
+            outgoing.merge(until_done(worker, async || advance.apply(cache, events).await).await?.outgoing);
+        }
+        Some(outgoing)
+    }
+}
+
+/// Repeats what the database would not do, until it does. None when shutdown came first.
+async fn until_done<T>(worker: &Worker, mut work: impl AsyncFnMut() -> anyhow::Result<T>) -> Option<T> {
+    let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+    loop {
+        match work().await {
+            Ok(done) => return Some(done),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "sagas could not be moved; trying again"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next_delay()) => {}
+            () = worker.shutdown.token.cancelled() => return None,
+        }
+    }
+}

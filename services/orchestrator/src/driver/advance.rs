@@ -1,0 +1,253 @@
+//! Moving many sagas at once: load what is not at hand, run the transitions, write, and reload whoever lost a race.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use makegood_chassis::clock::DbClock;
+use makegood_contracts::orchestrator::StartSaga;
+use makegood_saga::{
+    effect::Effect,
+    event::Event,
+    state::State,
+    transition::{Verdict, transition},
+};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{
+    definitions::Definitions,
+    outgoing::Outgoing,
+    saga_cache::{Instance, SagaCache},
+    saga_store::{self, LogRow, Move},
+};
+
+/// Two replicas that contend for a saga settle it in one reload; more means that something is wrong.
+const MAX_RELOADS: usize = 5;
+
+pub(crate) struct Advance {
+    pub(crate) db: PgPool,
+    pub(crate) clock: DbClock,
+    pub(crate) definitions: Definitions,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(crate) struct Advanced {
+    /// To be published now that it is durable.
+    pub(crate) outgoing: Outgoing,
+    /// Per event, in order, what the engine said; `None` where there is no such saga.
+    pub(crate) verdicts: Vec<Option<Verdict>>,
+}
+
+/// A saga in work: where it stands, what to log and what to send.
+pub(crate) struct Working {
+    instance: Instance,
+    from_revision: i32,
+    log: Vec<LogRow>,
+    outgoing: Outgoing,
+}
+
+impl Advance {
+    /// Applies events, in order per saga. Everything is durable when it returns.
+    ///
+    /// # Errors
+    /// The database. A part may have been written; the same call may be made again, since an event that was applied is
+    /// ignored by the state that it made, and what it sent is sent again at its deadline.
+    pub(crate) async fn apply(&self, cache: &mut SagaCache, events: &[(Uuid, Event)]) -> anyhow::Result<Advanced> {
+        let mut advanced = Advanced { verdicts: vec![None; events.len()], ..Advanced::default() };
+        let mut open: Vec<usize> = (0..events.len()).collect();
+        for _ in 0..=MAX_RELOADS {
+            if open.is_empty() {
+                return Ok(advanced);
+            }
+            open = self.round(cache, events, open, &mut advanced).await?;
+        }
+        anyhow::bail!("{} events lost every race for their saga's revision", open.len())
+    }
+
+    /// One round of applying. Returns the places of events whose saga was moved by another replica meanwhile.
+    async fn round(
+        &self,
+        cache: &mut SagaCache,
+        events: &[(Uuid, Event)],
+        open: Vec<usize>,
+        advanced: &mut Advanced,
+    ) -> anyhow::Result<Vec<usize>> {
+        let mut working = self.gather(cache, events, &open).await?;
+        let now = self.clock.now();
+        for place in &open {
+            let (id, event) = &events[*place];
+            advanced.verdicts[*place] = match working.get_mut(id) {
+                Some(one) => Some(one.apply(event, now)?),
+                None => {
+                    tracing::warn!(saga_id = %id, ?event, "an event for a saga that is not known");
+                    None
+                }
+            };
+        }
+        let mut moves = Vec::with_capacity(working.len());
+        let mut outgoing = HashMap::new();
+        for (id, one) in working {
+            outgoing.insert(id, one.outgoing);
+            if one.log.is_empty() {
+                cache.keep(id, one.instance);
+            } else {
+                moves.push(Move { id, from_revision: one.from_revision, instance: one.instance, log: one.log });
+            }
+        }
+        // One global order, so that two replicas that write the same sagas cannot deadlock.
+        moves.sort_unstable_by_key(|one| one.id);
+        let written = match moves.is_empty() {
+            true => Default::default(),
+            false => saga_store::write(&mut *self.db.acquire().await?, &moves).await.context("writing sagas")?,
+        };
+        let mut lost = Vec::new();
+        for one in moves {
+            if written.contains(&one.id) {
+                cache.keep(one.id, one.instance);
+            } else {
+                outgoing.remove(&one.id);
+                lost.push(one.id);
+            }
+        }
+        for (_, more) in outgoing {
+            advanced.outgoing.merge(more);
+        }
+        Ok(open.into_iter().filter(|place| lost.contains(&events[*place].0)).collect())
+    }
+
+    /// The sagas of the open events, from the cache or the database.
+    async fn gather(
+        &self,
+        cache: &mut SagaCache,
+        events: &[(Uuid, Event)],
+        open: &[usize],
+    ) -> anyhow::Result<HashMap<Uuid, Working>> {
+        let mut missing: Vec<Uuid> = open.iter().map(|place| events[*place].0).filter(|id| !cache.contains(*id)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        let mut working = HashMap::new();
+        if !missing.is_empty() {
+            let loaded = saga_store::load(&mut *self.db.acquire().await?, &self.definitions, &missing).await?;
+            working.extend(loaded.into_iter().map(|(id, instance)| (id, Working::of(instance))));
+        }
+        for place in open {
+            let id = events[*place].0;
+            if let Some(instance) = cache.take(id) {
+                working.insert(id, Working::of(instance));
+            }
+        }
+        Ok(working)
+    }
+
+    /// Inserts sagas that do not exist, and returns their first commands. One that exists keeps going as it is.
+    pub(crate) async fn start(&self, cache: &mut SagaCache, starts: &[StartSaga]) -> anyhow::Result<Outgoing> {
+        let now = self.clock.now();
+        let mut begun: HashMap<Uuid, (&StartSaga, Working)> = HashMap::new();
+        for start in starts {
+            let Some(definition) = self.definitions.newest(&start.definition) else {
+                tracing::error!(saga_id = %start.saga_id, definition = start.definition, "a start names no known definition");
+                continue;
+            };
+            let signals = start.signals.clone().into_iter().collect();
+            let state = State::new(definition, start.saga_id, start.input.clone(), signals);
+            let instance = Instance {
+                definition: definition.clone(),
+                state,
+                revision: 0,
+                traceparent: start.traceparent.clone(),
+                wake_at: None,
+            };
+            let mut one = Working::of(instance);
+            one.apply(&Event::Started, now)?;
+            begun.insert(start.saga_id, (start, one));
+        }
+        let rows: Vec<_> =
+            begun.values().filter_map(|(start, one)| Some((*start, &one.instance, one.log.first()?))).collect();
+        if rows.is_empty() {
+            return Ok(Outgoing::default());
+        }
+        let new = saga_store::start(&mut *self.db.acquire().await?, &rows).await.context("starting sagas")?;
+        drop(rows);
+        let mut outgoing = Outgoing::default();
+        for (id, (_, one)) in begun {
+            if new.contains(&id) {
+                outgoing.merge(one.outgoing);
+                cache.keep(id, one.instance);
+            }
+        }
+        Ok(outgoing)
+    }
+}
+
+impl Working {
+    pub(crate) fn of(instance: Instance) -> Self {
+        Self { from_revision: instance.revision, instance, log: Vec::new(), outgoing: Outgoing::default() }
+    }
+
+    /// Runs one transition and collects what it means for the log and the bus.
+    pub(crate) fn apply(&mut self, event: &Event, now: time::OffsetDateTime) -> anyhow::Result<Verdict> {
+        let state = std::mem::replace(&mut self.instance.state, placeholder());
+        let moved = transition(&self.instance.definition, state, event, now);
+        self.instance.state = moved.state;
+        for effect in &moved.effects {
+            self.outgoing.add(&self.instance, effect)?;
+        }
+        match &moved.verdict {
+            Verdict::Moved => self.log(event, &moved.effects)?,
+            Verdict::Conflict(why) => {
+                tracing::error!(saga_id = %self.instance.state.saga_id, why, ?event, "a reply contradicts what was decided");
+                self.log(event, &[])?;
+            }
+            Verdict::Unexpected(why) => {
+                tracing::error!(saga_id = %self.instance.state.saga_id, why, ?event, "an event that cannot be");
+            }
+            Verdict::Ignored | Verdict::Refused(_) => {}
+        }
+        Ok(moved.verdict)
+    }
+
+    /// What to write, and what to publish once it is written.
+    pub(crate) fn into_move(self, id: Uuid) -> (Move, Outgoing) {
+        (Move { id, from_revision: self.from_revision, instance: self.instance, log: self.log }, self.outgoing)
+    }
+
+    fn log(&mut self, event: &Event, effects: &[Effect]) -> anyhow::Result<()> {
+        let sends: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Send(send) => Some(send),
+                Effect::Tell { .. } | Effect::Finish => None,
+            })
+            .collect();
+        let sent = if sends.is_empty() { None } else { Some(serde_json::to_string(&sends).context("encoding sends")?) };
+        self.log.push(LogRow { event: serde_json::to_string(event).context("encoding an event")?, sent });
+        self.instance.revision += 1;
+        self.instance.wake_at = lazily(self.instance.wake_at, self.instance.state.wake_at());
+        Ok(())
+    }
+}
+
+/// The row's timer only ever moves when it must: a timer that fires early costs one look, an index update on every
+/// step costs the heap-only update (see docs/decisions).
+fn lazily(stored: Option<time::OffsetDateTime>, needed: Option<time::OffsetDateTime>) -> Option<time::OffsetDateTime> {
+    match (stored, needed) {
+        (Some(stored), Some(needed)) if stored <= needed => Some(stored),
+        (_, needed) => needed,
+    }
+}
+
+/// Stands in for a state that is on its way through a transition.
+fn placeholder() -> State {
+    State {
+        saga_id: Uuid::nil(),
+        context: serde_json::Map::new(),
+        phase: makegood_saga::state::Phase::Forward,
+        stage: 0,
+        steps: Vec::new(),
+        signals: std::collections::BTreeMap::new(),
+        reasons: Vec::new(),
+        called_off: None,
+        parked: None,
+    }
+}

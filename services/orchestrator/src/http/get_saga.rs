@@ -1,0 +1,195 @@
+//! `GET /v1/admin/sagas/{id}`: one saga with its timeline: every event, and every command with its key and payload.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use makegood_chassis::{
+    auth::{Caller, Scope},
+    extract::Path,
+    problem::Problem,
+};
+use makegood_contracts::command::{Direction, StepKey};
+use makegood_saga::{definition::Definition, event::Event, state::State as SagaState};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    Admin,
+    list_sagas::{SagaSummary, SummaryRow},
+};
+use crate::{saga_cache::Instance, saga_store};
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SagaDetail {
+    #[serde(flatten)]
+    saga: SagaSummary,
+    /// W3C trace context of the request that began it.
+    traceparent: Option<String>,
+    /// Each step of the definition, in order, with its state.
+    steps: Vec<StepDetail>,
+    /// Input, signals and the outputs of done steps, as later steps read them.
+    context: Value,
+    /// What happened, oldest first.
+    timeline: Vec<TimelineEntry>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct StepDetail {
+    step: String,
+    /// `service.verb_noun`; null for an await.
+    command: Option<String>,
+    compensate: Option<String>,
+    status: String,
+    attempts: u32,
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>)]
+    due: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct TimelineEntry {
+    revision: i32,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String)]
+    at: OffsetDateTime,
+    /// `started`, `replied`, `signalled`, `woke`, `recovered`, `cancelled`, `retried`, … with its particulars.
+    event: Value,
+    sent: Vec<SentCommand>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct SentCommand {
+    step: String,
+    direction: String,
+    attempt: u32,
+    command: String,
+    /// The idempotency key that the participant knows the step by.
+    key: String,
+    payload: Value,
+}
+
+/// One saga with its timeline.
+#[utoipa::path(get, path = "/v1/admin/sagas/{id}", tag = "sagas",
+    params(("id" = String, Path, description = "`sga_…`, or the checkout's `chk_…`")),
+    responses((status = 200, body = SagaDetail), (status = 404)))]
+pub(crate) async fn get_saga(State(admin): State<Admin>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+    caller.require(Scope::Admin)?;
+    let uuid = super::saga_id::parse(&id)?;
+    let mut conn = admin.http.db.acquire().await?;
+    let row: Option<SummaryRow> = sqlx::query_as(
+        r"select id, definition, version, reference, customer, state, step, reason, revision,
+                 extract(epoch from coalesce(finished_at, now()) - created_at)::bigint as age_seconds,
+                 created_at, updated_at, finished_at
+          from saga where id = $1",
+    )
+    .bind(uuid)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let row = row.ok_or_else(|| Problem::not_found("saga", &id))?;
+    let definitions = admin.definitions.current().await?;
+    let instance = saga_store::load(&mut conn, &definitions, &[uuid]).await?.remove(&uuid);
+    let instance = instance.ok_or_else(|| Problem::not_found("saga", &id))?;
+    let log = read_log(&mut conn, uuid).await?;
+    drop(conn);
+    let etag = format!("\"{}\"", row.revision);
+    let detail = SagaDetail {
+        saga: row.into(),
+        traceparent: instance.traceparent.clone(),
+        steps: steps(&instance.definition, &instance.state),
+        timeline: timeline(&instance, log)?,
+        context: Value::Object(instance.state.context.clone()),
+    };
+    Ok(([(http::header::ETAG, etag)], Json(detail)).into_response())
+}
+
+struct LogRow {
+    revision: i32,
+    at: OffsetDateTime,
+    event: Event,
+    sent: Vec<Sent>,
+}
+
+#[derive(serde::Deserialize)]
+struct Sent {
+    step: String,
+    direction: Direction,
+    attempt: u32,
+}
+
+async fn read_log(conn: &mut sqlx::PgConnection, id: Uuid) -> Result<Vec<LogRow>, sqlx::Error> {
+    type Row = (i32, OffsetDateTime, sqlx::types::Json<Event>, Option<sqlx::types::Json<Vec<Sent>>>);
+    let rows: Vec<Row> = sqlx::query_as("select revision, at, event, sent from saga_log where saga_id = $1 order by revision")
+        .bind(id)
+        .fetch_all(conn)
+        .await?;
+    let row = |(revision, at, event, sent): Row| LogRow {
+        revision,
+        at,
+        event: event.0,
+        sent: sent.map_or_else(Vec::new, |sent| sent.0),
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+fn steps(definition: &Definition, state: &SagaState) -> Vec<StepDetail> {
+    state
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index < definition.steps.len() || definition.finally.is_some())
+        .map(|(index, step)| StepDetail {
+            step: definition.name_of(index).to_owned(),
+            command: definition.command_at(index).map(|command| command.command.clone()),
+            compensate: definition.command_at(index).and_then(|command| command.compensate.clone()),
+            status: serde_json::to_value(step.status).ok().and_then(|status| status.as_str().map(str::to_owned)).unwrap_or_default(),
+            attempts: step.attempt,
+            due: step.due,
+        })
+        .collect()
+}
+
+/// Payloads are not stored with each sending: they follow from the definition and the context as it was then, which
+/// is the input and the outputs of the log so far.
+fn timeline(instance: &Instance, log: Vec<LogRow>) -> anyhow::Result<Vec<TimelineEntry>> {
+    let definition = &instance.definition;
+    let mut then = instance.clone();
+    let input = instance.state.context.get("input").cloned().unwrap_or_default();
+    then.state.context = Map::from_iter([("input".to_owned(), input)]);
+    // Signals are not outputs of commands: they are known throughout.
+    for (name, value) in &instance.state.context {
+        if definition.index_of(name).is_some_and(|index| definition.command_at(index).is_none()) {
+            then.state.context.insert(name.clone(), value.clone());
+        }
+    }
+    let mut entries = Vec::with_capacity(log.len());
+    for row in log {
+        saga_store::learn(&mut then.state.context, row.event.clone());
+        let sent = row.sent.into_iter().map(|sent| sent_command(&then, sent)).collect::<anyhow::Result<_>>()?;
+        entries.push(TimelineEntry { revision: row.revision, at: row.at, event: serde_json::to_value(&row.event)?, sent });
+    }
+    Ok(entries)
+}
+
+fn sent_command(then: &Instance, sent: Sent) -> anyhow::Result<SentCommand> {
+    let index = then.definition.index_of(&sent.step);
+    let step = index.and_then(|index| then.definition.command_at(index));
+    let command = step.and_then(|step| match sent.direction {
+        Direction::Do => Some(step.command.clone()),
+        Direction::Undo => step.compensate.clone(),
+    });
+    let payload = index.map(|index| crate::outgoing::payload(then, index)).transpose()?.unwrap_or_default();
+    let key = StepKey { saga_id: then.state.saga_id, step: sent.step.clone(), direction: sent.direction };
+    Ok(SentCommand {
+        direction: sent.direction.as_str().to_owned(),
+        attempt: sent.attempt,
+        command: command.unwrap_or_default(),
+        key: key.to_string(),
+        step: sent.step,
+        payload,
+    })
+}

@@ -1,0 +1,36 @@
+//! What the orchestrator promises of its own tables.
+
+use makegood_chassis::invariant::Invariant;
+
+pub const INVARIANTS: &[Invariant] = &[
+    Invariant {
+        promise: "P3",
+        name: "no_saga_is_forgotten",
+        says: "Every saga that has not ended has a deadline, waits for a signal with one, or is parked with its reason.",
+        sql: r"select id::text, jsonb_build_object('state', state, 'step', step, 'updated_at', updated_at) as detail
+               from saga
+               where finished_at is null and (
+                   (parked_at is null and wake_at is null)
+                   or (parked_at is null and wake_at < now() - interval '2 minutes')
+                   or (parked_at is not null and reason is null))",
+    },
+    Invariant {
+        promise: "P3",
+        name: "a_sagas_log_has_no_gap",
+        says: "A saga's log has exactly one row for each of its revisions.",
+        sql: r"select s.id::text, jsonb_build_object('revision', s.revision, 'rows', count(l.*), 'last', max(l.revision)) as detail
+               from saga s left join saga_log l on l.saga_id = s.id
+               group by s.id, s.revision
+               having count(l.*) <> s.revision or max(l.revision) is distinct from s.revision",
+    },
+    Invariant {
+        promise: "P6",
+        name: "a_step_is_decided_once",
+        says: "No step of a saga is answered as done twice in the same direction with different contents.",
+        sql: r"select saga_id::text, jsonb_build_object('step', event ->> 'step', 'answers', count(distinct event ->> 'outcome')) as detail
+               from saga_log
+               where event ->> 'event' = 'replied' and event -> 'outcome' ->> 'status' = 'done'
+               group by saga_id, event ->> 'step', event ->> 'direction'
+               having count(distinct event ->> 'outcome') > 1",
+    },
+];

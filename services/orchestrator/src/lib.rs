@@ -1,0 +1,38 @@
+//! The orchestrator: runs every saga of every definition, and names no business step.
+//!
+//! [`definitions`] are loaded, checked and stored by version. The [`driver`] takes what has happened (starts, signals,
+//! replies, deadlines) in batches, runs the pure transition for each saga, writes all of them in one statement
+//! ([`saga_store`]), and sends the commands that follow ([`outgoing`]). [`due_sagas`] finds deadlines; [`recovery`] sends
+//! again what may have been lost. The rest is for people: [`http`] lists sagas, tells their timeline, and lets operators act.
+//!
+//! A dispatched step that is not answered is its own outbox: it is sent again at its deadline, after a restart, and after
+//! each reconnection to NATS. Replicas need no election: every write checks the saga's revision.
+
+pub mod config;
+
+pub mod definitions;
+
+mod driver;
+mod due_sagas;
+mod inbox;
+mod outgoing;
+mod recovery;
+mod saga_cache;
+mod saga_store;
+
+mod http;
+pub mod invariants;
+
+use makegood_messaging::worker::Worker;
+use sqlx::migrate::Migrator;
+
+pub use config::Config;
+pub use http::{openapi, router};
+
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/orchestrator");
+
+/// Runs sagas until shutdown.
+pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {
+    let definitions = definitions::load(&worker.db, config.definitions.as_deref()).await?;
+    driver::run(worker, definitions).await
+}

@@ -1,0 +1,113 @@
+//! From effects to messages: commands grouped by subject, many to a message.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use makegood_contracts::{
+    command::{Command, Direction, StepKey},
+    orchestrator::{Ending, SagaEnd},
+    subject,
+};
+use makegood_messaging::bus::Bus;
+use makegood_saga::{
+    effect::{Effect, Send},
+    state::State,
+};
+use serde_json::{Value, value::RawValue};
+
+use crate::saga_cache::Instance;
+
+/// All replies come back on one partition: replicas share its consumer, and a batch stays one message.
+const REPLY_PARTITION: u32 = 0;
+/// The step under whose name a participant is told that another step is pending: `<step>.pending`.
+const PENDING_SUFFIX: &str = ".pending";
+
+/// Commands that follow from transitions, ready to be published once those are durable.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    by_subject: HashMap<String, Vec<Command>>,
+}
+
+impl Outgoing {
+    /// Adds what a transition asks for. The payload is made now, from the context as the transition left it.
+    pub(crate) fn add(&mut self, instance: &Instance, effect: &Effect) -> anyhow::Result<()> {
+        match effect {
+            Effect::Send(send) => self.add_send(instance, send),
+            Effect::Tell { step, command, payload } => {
+                let key = StepKey {
+                    saga_id: instance.state.saga_id,
+                    step: format!("{}{PENDING_SUFFIX}", instance.definition.name_of(*step)),
+                    direction: Direction::Do,
+                };
+                self.push(command, command_of(instance, key, 1, None, payload)?);
+                Ok(())
+            }
+            Effect::Finish => Ok(()),
+        }
+    }
+
+    fn add_send(&mut self, instance: &Instance, send: &Send) -> anyhow::Result<()> {
+        let step = instance.definition.command_at(send.index).context("only commands are sent")?;
+        let name = match send.direction {
+            Direction::Do => &step.command,
+            Direction::Undo => step.compensate.as_ref().context("only steps that can be undone are undone")?,
+        };
+        let payload = payload(instance, send.index)?;
+        let key = StepKey { saga_id: instance.state.saga_id, step: send.step.clone(), direction: send.direction };
+        self.push(name, command_of(instance, key, send.attempt, send.deadline, &payload)?);
+        Ok(())
+    }
+
+    fn push(&mut self, name: &str, command: Command) {
+        self.by_subject.entry(subject::command(name)).or_default().push(command);
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (subject, commands) in other.by_subject {
+            self.by_subject.entry(subject).or_default().extend(commands);
+        }
+    }
+
+    /// Publishes all of it. What cannot be published is sent again at its step's deadline, so that is only logged.
+    pub(crate) async fn publish(self, bus: &Bus) {
+        let sends = self.by_subject.iter().map(|(subject, commands)| bus.publish_all(subject, commands));
+        for sent in futures::future::join_all(sends).await {
+            if let Err(error) = sent {
+                tracing::warn!(error = format!("{error:#}"), "commands could not be published; they are sent again at their deadline");
+            }
+        }
+    }
+}
+
+/// The payload of a step: its input, or for `finally` how the saga ended.
+pub(crate) fn payload(instance: &Instance, index: usize) -> anyhow::Result<Value> {
+    let step = instance.definition.command_at(index).context("an await sends nothing")?;
+    let input = step.input.evaluate(&instance.state.context);
+    if index < instance.definition.steps.len() {
+        return Ok(Value::Object(input));
+    }
+    let end = SagaEnd { ended: ending(&instance.state), reason: instance.state.reasons.first().cloned(), input };
+    serde_json::to_value(end).context("encoding how the saga ended")
+}
+
+fn ending(state: &State) -> Ending {
+    if state.reasons.is_empty() { Ending::Completed } else { Ending::Compensated }
+}
+
+fn command_of(
+    instance: &Instance,
+    key: StepKey,
+    attempt: u32,
+    deadline: Option<time::OffsetDateTime>,
+    payload: &Value,
+) -> anyhow::Result<Command> {
+    let payload: Box<RawValue> = serde_json::value::to_raw_value(payload).context("encoding a payload")?;
+    Ok(Command {
+        key,
+        attempt,
+        deadline,
+        traceparent: instance.traceparent.clone(),
+        reply_to: subject::reply(REPLY_PARTITION),
+        payload,
+    })
+}

@@ -1,0 +1,56 @@
+//! Sending again what may have been lost: at start-up, and after each reconnection to NATS.
+//!
+//! A restart of NATS may have lost messages that it had acked, or all of its streams. Rather than wait for every
+//! deadline, all live sagas send what is out once more; participants answer what they did before from the barrier.
+
+use std::time::Duration;
+
+use makegood_messaging::worker::Worker;
+use makegood_saga::event::Event;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::saga_store;
+
+/// Sagas per batch of the walk: the driver stays responsive between two of them.
+const CHUNK: i64 = 500;
+/// A connection that was just made may still be declaring its streams.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Recovers at once and after each reconnection, until shutdown.
+pub(crate) async fn recover(worker: Worker, driver: mpsc::Sender<Vec<(Uuid, Event)>>) -> anyhow::Result<()> {
+    let mut connections = worker.bus.reconnections();
+    loop {
+        if let Err(error) = walk(&worker, &driver).await {
+            tracing::warn!(error = format!("{error:#}"), "recovery was interrupted; trying again");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            connections.mark_changed();
+        }
+        tokio::select! {
+            () = worker.shutdown.token.cancelled() => return Ok(()),
+            changed = connections.changed() => if changed.is_err() { return Ok(()) },
+        }
+        tokio::time::sleep(SETTLE).await;
+        if worker.bus.declare_streams().await.is_err() {
+            connections.mark_changed();
+        }
+    }
+}
+
+async fn walk(worker: &Worker, driver: &mpsc::Sender<Vec<(Uuid, Event)>>) -> anyhow::Result<()> {
+    let mut after = Uuid::nil();
+    let mut found = 0;
+    loop {
+        let live = saga_store::live_after(&worker.db, after, CHUNK).await?;
+        let Some(last) = live.last() else { break };
+        after = *last;
+        found += live.len();
+        if driver.send(live.into_iter().map(|id| (id, Event::Recovered)).collect()).await.is_err() {
+            break;
+        }
+    }
+    if found > 0 {
+        tracing::info!(sagas = found, "live sagas send again what is out");
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! Sagas in PostgreSQL: loading many, starting many, moving many; one statement each.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::Context as _;
+use makegood_contracts::{command::Direction, orchestrator::StartSaga, reply::Outcome};
+use makegood_saga::{event::Event, state::State};
+use serde_json::{Map, Value};
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{definitions::Definitions, saga_cache::Instance};
+
+/// What happened to one saga, ready to be written.
+pub(crate) struct Move {
+    pub(crate) id: Uuid,
+    pub(crate) from_revision: i32,
+    pub(crate) instance: Instance,
+    pub(crate) log: Vec<LogRow>,
+}
+
+/// One row of the log; its revision follows from its place.
+pub(crate) struct LogRow {
+    pub(crate) event: String,
+    pub(crate) sent: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    definition: String,
+    version: i32,
+    revision: i32,
+    progress: sqlx::types::Json<State>,
+    input: sqlx::types::Json<Value>,
+    traceparent: Option<String>,
+    wake_at: Option<OffsetDateTime>,
+}
+
+/// Loads sagas with their contexts; ids that are not there are absent from the result.
+pub(crate) async fn load(
+    conn: &mut PgConnection,
+    definitions: &Definitions,
+    ids: &[Uuid],
+) -> anyhow::Result<HashMap<Uuid, Instance>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, definition, version, revision, progress, input, traceparent, wake_at from saga where id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(&mut *conn)
+    .await
+    .context("loading sagas")?;
+    let mut outputs = load_outputs(conn, ids).await?;
+    let mut instances = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let version = u32::try_from(row.version).context("a version is positive")?;
+        let definition = definitions
+            .version(&row.definition, version)
+            .with_context(|| format!("saga {} runs {} v{version}, which is not loaded", row.id, row.definition))?;
+        let mut state = row.progress.0;
+        state.restore(definition, row.id, row.input.0, outputs.remove(&row.id).unwrap_or_default());
+        let instance = Instance {
+            definition: definition.clone(),
+            state,
+            revision: row.revision,
+            traceparent: row.traceparent,
+            wake_at: row.wake_at,
+        };
+        instances.insert(row.id, instance);
+    }
+    Ok(instances)
+}
+
+/// The outputs of done steps, from the log: with the input they are the context.
+async fn load_outputs(conn: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<HashMap<Uuid, Map<String, Value>>> {
+    let rows: Vec<(Uuid, sqlx::types::Json<Event>)> =
+        sqlx::query_as("select saga_id, event from saga_log where saga_id = any($1) order by saga_id, revision")
+            .bind(ids)
+            .fetch_all(conn)
+            .await
+            .context("loading saga logs")?;
+    let mut contexts: HashMap<Uuid, Map<String, Value>> = HashMap::new();
+    for (id, event) in rows {
+        learn(contexts.entry(id).or_default(), event.0);
+    }
+    Ok(contexts)
+}
+
+/// What an event of the log adds to the context. A step is decided once, so the first output stands.
+pub(crate) fn learn(context: &mut Map<String, Value>, event: Event) {
+    match event {
+        Event::Replied { step, direction: Direction::Do, outcome: Outcome::Done { output }, .. }
+        | Event::Resolved { step, output, .. } => {
+            context.entry(step).or_insert(output);
+        }
+        Event::Started
+        | Event::Replied { .. }
+        | Event::Signalled { .. }
+        | Event::Cancelled { .. }
+        | Event::Woke
+        | Event::Recovered
+        | Event::Retried { .. }
+        | Event::CompensationForced { .. } => {}
+    }
+}
+
+/// Inserts sagas that do not exist yet, with the first row of their log. Returns the ids that were new.
+pub(crate) async fn start(
+    conn: &mut PgConnection,
+    starts: &[(&StartSaga, &Instance, &LogRow)],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let instances = || starts.iter().map(|(_, instance, _)| *instance);
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        r"with started as (
+              insert into saga (id, definition, version, reference, customer, state, step, revision, progress, input, traceparent, wake_at)
+              select id, definition, version, reference, customer, state, step, 1, progress::json, input::json, traceparent, wake_at
+              from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                          $9::text[], $10::text[], $11::timestamptz[])
+                   as s (id, definition, version, reference, customer, state, step, progress, input, traceparent, wake_at)
+              order by id
+              on conflict (id) do nothing
+              returning id),
+          logged as (
+              insert into saga_log (saga_id, revision, event, sent)
+              select l.id, 1, l.event::json, l.sent::json
+              from unnest($1::uuid[], $12::text[], $13::text[]) as l (id, event, sent) join started using (id))
+          select id from started",
+    )
+    .bind(starts.iter().map(|(start, _, _)| start.saga_id).collect::<Vec<_>>())
+    .bind(instances().map(|instance| instance.definition.name.as_str()).collect::<Vec<_>>())
+    .bind(instances().map(|instance| i32::try_from(instance.definition.version).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+    .bind(starts.iter().map(|(start, _, _)| start.reference.as_str()).collect::<Vec<_>>())
+    .bind(starts.iter().map(|(start, _, _)| start.customer.as_deref()).collect::<Vec<_>>())
+    .bind(instances().map(|instance| instance.state.condition().as_str()).collect::<Vec<_>>())
+    .bind(instances().map(current_step).collect::<Vec<_>>())
+    .bind(instances().map(|instance| progress(&instance.state)).collect::<Vec<_>>())
+    .bind(starts.iter().map(|(start, _, _)| start.input.to_string()).collect::<Vec<_>>())
+    .bind(starts.iter().map(|(start, _, _)| start.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(instances().map(|instance| instance.wake_at).collect::<Vec<_>>())
+    .bind(starts.iter().map(|(_, _, log)| log.event.as_str()).collect::<Vec<_>>())
+    .bind(starts.iter().map(|(_, _, log)| log.sent.as_deref()).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().collect())
+}
+
+/// Writes moves whose revision still stands, with their log. Returns the ids that were written.
+pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let log = || moves.iter().flat_map(|one| one.log.iter().enumerate().map(move |(place, row)| (one, place, row)));
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        r"with moved as (
+              update saga s
+              set revision = m.to_revision, state = m.state, step = m.step, progress = m.progress::json,
+                  reason = m.reason::jsonb, wake_at = m.wake_at, updated_at = now(),
+                  parked_at = case when m.state = 'parked' then coalesce(s.parked_at, now()) end,
+                  finished_at = case when m.state in ('completed', 'compensated') then now() end
+              from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+                   as m (id, from_revision, to_revision, state, step, progress, reason, wake_at)
+              where s.id = m.id and s.revision = m.from_revision
+              returning s.id),
+          logged as (
+              insert into saga_log (saga_id, revision, event, sent)
+              select l.id, l.revision, l.event::json, l.sent::json
+              from unnest($9::uuid[], $10::int[], $11::text[], $12::text[]) as l (id, revision, event, sent)
+              join moved using (id))
+          select id from moved",
+    )
+    .bind(moves.iter().map(|one| one.id).collect::<Vec<_>>())
+    .bind(moves.iter().map(|one| one.from_revision).collect::<Vec<_>>())
+    .bind(moves.iter().map(|one| one.instance.revision).collect::<Vec<_>>())
+    .bind(moves.iter().map(|one| one.instance.state.condition().as_str()).collect::<Vec<_>>())
+    .bind(moves.iter().map(|one| current_step(&one.instance)).collect::<Vec<_>>())
+    .bind(moves.iter().map(|one| progress(&one.instance.state)).collect::<Vec<_>>())
+    .bind(moves.iter().map(|one| reason(&one.instance.state)).collect::<Vec<_>>())
+    .bind(moves.iter().map(|one| one.instance.wake_at).collect::<Vec<_>>())
+    .bind(log().map(|(one, _, _)| one.id).collect::<Vec<_>>())
+    .bind(log().map(|(one, place, _)| one.from_revision.saturating_add(1).saturating_add(place as i32)).collect::<Vec<_>>())
+    .bind(log().map(|(_, _, row)| row.event.as_str()).collect::<Vec<_>>())
+    .bind(log().map(|(_, _, row)| row.sent.as_deref()).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().collect())
+}
+
+fn current_step(instance: &Instance) -> Option<String> {
+    instance.state.current_step(&instance.definition).map(str::to_owned)
+}
+
+fn progress(state: &State) -> String {
+    serde_json::json!(state).to_string()
+}
+
+/// What people see as the reason: why it was undone, or why it is parked.
+fn reason(state: &State) -> Option<String> {
+    match (&state.parked, state.reasons.first()) {
+        (Some(parked), _) => Some(serde_json::json!({ "step": parked.step, "code": "parked", "detail": parked.why }).to_string()),
+        (None, Some(reason)) => Some(serde_json::json!(reason).to_string()),
+        (None, None) => None,
+    }
+}
+
+/// Takes sagas whose time has come, each by one replica: their `wake_at` moves a little, so that another replica takes
+/// over if this one dies before it has written them.
+pub(crate) async fn take_due(db: &PgPool, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        r"update saga set wake_at = now() + interval '5 seconds'
+          where id in (select id from saga where wake_at <= now() order by wake_at limit $1 for update skip locked)
+          returning id",
+    )
+    .bind(limit)
+    .fetch_all(db)
+    .await
+}
+
+/// Live sagas after an id, in order: recovery walks over them.
+pub(crate) async fn live_after(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("select id from saga where finished_at is null and id > $1 order by id limit $2")
+        .bind(after)
+        .bind(limit)
+        .fetch_all(db)
+        .await
+}
