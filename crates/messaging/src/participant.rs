@@ -1,6 +1,6 @@
 //! A service's commands: taken in batches, handled once each, answered, then acked.
 //!
-//! ```ignore
+//! ```text
 //! Participant::new("inventory", worker)
 //!     .action("hold_stock", async move |tx: &mut PgConnection, jobs: &[Job<HoldStock>]| hold_stock(tx, jobs, ttl).await)
 //!     .undo("release_stock", release_stock)
