@@ -21,7 +21,7 @@ mod saga_cache;
 mod saga_store;
 
 mod http;
-pub mod invariants;
+mod invariants;
 
 use makegood_messaging::worker::Worker;
 use sqlx::migrate::Migrator;
@@ -30,6 +30,11 @@ pub use config::Config;
 pub use http::{openapi, router};
 
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/orchestrator");
+
+/// What the orchestrator promises of its own tables, as queries.
+pub fn invariants() -> &'static [makegood_chassis::invariant::Invariant] {
+    invariants::INVARIANTS
+}
 
 /// Runs sagas until shutdown.
 pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {

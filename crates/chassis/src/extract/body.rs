@@ -1,0 +1,164 @@
+//! A request's body: read within the limit, checked to be JSON, parsed with errors that name the place.
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::{http::MAX_BODY_BYTES, problem::Problem};
+
+/// Reads the whole body, or refuses it with 413 as soon as it exceeds the limit.
+pub async fn read(body: Body) -> Result<Bytes, Problem> {
+    let mut chunks = body.into_data_stream();
+    let mut whole = BytesMut::new();
+    let mut first = Bytes::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| malformed(format!("The body could not be read: {error}.")))?;
+        if first.len().max(whole.len()) + chunk.len() > MAX_BODY_BYTES {
+            return Err(too_large());
+        }
+        // Most bodies are one chunk, which is then used as it is.
+        if first.is_empty() && whole.is_empty() {
+            first = chunk;
+        } else {
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+pub(crate) fn too_large() -> Problem {
+    let detail = format!("The body is larger than {MAX_BODY_BYTES} bytes.");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large", detail)
+}
+
+/// 415 unless the content type is `application/json`, with any parameters.
+pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = "Send the body as JSON, with `Content-Type: application/json`.";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type", detail))
+}
+
+/// Parses JSON. A NUL in any text is refused here, once for all fields: PostgreSQL cannot store it.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    match serde_json::from_slice(bytes) {
+        Ok(_) if contains_nul_escape(bytes) => {
+            Err(Problem::invalid("", "A text contains the NUL character (\\u0000), which cannot be stored."))
+        }
+        Ok(value) => Ok(value),
+        Err(error) => Err(explain::<T>(bytes, &error)),
+    }
+}
+
+fn malformed(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "malformed-json", "Malformed JSON", detail)
+}
+
+fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    let problem = match error.classify() {
+        Category::Syntax | Category::Eof | Category::Io => malformed(format!("The body is no JSON document: {error}.")),
+        Category::Data => {
+            let (pointer, detail) = place_of::<T>(bytes).unwrap_or_else(|| (String::new(), error.to_string()));
+            Problem::invalid(&pointer, detail)
+        }
+    };
+    problem.with("line", error.line()).with("column", error.column())
+}
+
+/// Parses once more with axum's reader, which keeps track of the path: only requests that fail pay for that.
+fn place_of<T: DeserializeOwned>(bytes: &[u8]) -> Option<(String, String)> {
+    let rejection = axum::Json::<T>::from_bytes(bytes).err()?;
+    let told = std::error::Error::source(&rejection)?.to_string();
+    let (path, detail) = told.split_once(": ")?;
+    let is_path = !path.contains(' ');
+    Some(if is_path { (pointer_of(path), detail.to_owned()) } else { (String::new(), told) })
+}
+
+/// `lines[1].sku` as the JSON pointer `/lines/1/sku`; the whole document (`.`) as the empty one.
+fn pointer_of(path: &str) -> String {
+    let names = path.split(['.', '[', ']']).filter(|name| !name.is_empty());
+    names.map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
+}
+
+/// Whether the escape `\u0000` stands anywhere: a backslash before it that is itself escaped makes it plain text.
+fn contains_nul_escape(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at + 1..].starts_with(b"u0000") {
+            return true;
+        }
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Cart {
+        #[serde(rename = "lines")]
+        _lines: Vec<Line>,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Line {
+        #[serde(rename = "quantity")]
+        _quantity: u32,
+        #[serde(rename = "note", default)]
+        _note: String,
+    }
+
+    fn refusal(body: &str) -> (u16, String) {
+        let problem = parse::<Cart>(body.as_bytes()).expect_err(body);
+        (problem.status.as_u16(), problem.document()["pointer"].as_str().unwrap_or("none").to_owned())
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed() {
+        for body in [
+            "",
+            "{",
+            "nonsense",
+            r#"{"lines":[]} x"#,
+            r#"{"lines":[NaN]}"#,
+            "{\"lines\":[{\"quantity\":1,\"note\":\"\0\"}]}",
+        ] {
+            assert_eq!(refusal(body), (400, "none".to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_has_another_shape_is_invalid_and_the_place_is_named() {
+        assert_eq!(refusal(r#"{"lines":[{"quantity":1},{"quantity":-1}]}"#), (422, "/lines/1/quantity".to_owned()));
+        assert_eq!(refusal(r#"{"lines":[{"quantity":1,"price":0}]}"#), (422, "/lines/0/price".to_owned()));
+        assert_eq!(refusal(r#"{"lines":[],"lines":[]}"#).0, 422);
+        assert_eq!(refusal("[]").0, 422);
+    }
+
+    #[test]
+    fn nul_is_refused_and_a_backslash_before_u0000_is_not() {
+        assert_eq!(refusal(r#"{"lines":[{"quantity":1,"note":"a\u0000"}]}"#).0, 422);
+        assert!(parse::<Cart>(br#"{"lines":[{"quantity":1,"note":"a\\u0000"}]}"#).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_body_of_many_chunks_is_joined_and_a_huge_one_is_refused() {
+        let chunks = |count: usize| {
+            Body::from_stream(futures::stream::iter(
+                (0..count).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 1024]))),
+            ))
+        };
+        assert_eq!(read(chunks(3)).await.expect("small").len(), 3072);
+        assert_eq!(read(chunks(1025)).await.expect_err("large").status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+}

@@ -1,0 +1,187 @@
+//! Errors on HTTP: RFC 9457 problem details, the one way in which a request fails.
+//!
+//! What the caller can mend is told exactly; what is our own failure is logged with its whole chain, once,
+//! and told as "internal" or "unavailable" only: no message of a library or of the database leaves the process.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value};
+
+use crate::{batcher::Overloaded, http::request_id};
+
+/// Where the problem types are described; part of every `type` and so never changed.
+const TYPE_BASE: &str = "https://makegood.dev/problems/";
+
+/// Extension that also becomes the `Retry-After` header.
+const RETRY_AFTER: &str = "retry_after_seconds";
+
+/// SQLSTATEs of a server that cannot serve just now, or of a conflict that is gone at the next try.
+const TRANSIENT_SQLSTATES: [&str; 8] = [
+    "53300", // too_many_connections
+    "57P01", // admin_shutdown
+    "57P02", // crash_shutdown
+    "57P03", // cannot_connect_now
+    "57014", // query_canceled: our statement_timeout
+    "55P03", // lock_not_available: our lock_timeout
+    "40001", // serialization_failure
+    "40P01", // deadlock_detected
+];
+
+/// A problem document. `kind` becomes `type: https://makegood.dev/problems/<kind>` and never changes once released.
+#[derive(Debug)]
+pub struct Problem {
+    pub status: StatusCode,
+    pub kind: &'static str,
+    pub title: &'static str,
+    pub detail: String,
+    pub extensions: Map<String, Value>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, kind, title, detail: detail.into(), extensions: Map::new() }
+    }
+
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Tells when to come again. 429 and 503 say one second unless told otherwise.
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.with(RETRY_AFTER, seconds)
+    }
+
+    /// 404: nothing of this id for this account. Another account's object answers the same.
+    pub fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("There is no {what} `{id}`."))
+    }
+
+    /// 422: the request is well-formed JSON, but `pointer` (RFC 6901) holds something that cannot be used.
+    pub fn invalid(pointer: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "Invalid request", detail)
+            .with("pointer", pointer)
+    }
+
+    /// 409: a business refusal, `kind` tells which.
+    pub fn conflict(kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, kind, title, detail)
+    }
+
+    /// 503 + Retry-After.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
+    }
+
+    /// 429 + Retry-After: the request was shed before anything was done.
+    pub fn overloaded() -> Self {
+        let detail = "Too many requests are being worked on. Nothing was done; send the request again a little later.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", "Too many requests", detail)
+    }
+
+    /// 500. What happened belongs in the log and not in here.
+    pub fn internal() -> Self {
+        let detail = "Something went wrong on our side. It was logged under the id in `instance`.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+
+    fn retry_after_seconds(&self) -> Option<u64> {
+        let told = self.extensions.get(RETRY_AFTER).and_then(Value::as_u64);
+        let shed = self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE;
+        told.or(shed.then_some(1))
+    }
+
+    /// The document as it is sent. The standard members win over extensions of the same name.
+    pub fn document(&self) -> Value {
+        let mut members = self.extensions.clone();
+        members.insert("type".to_owned(), format!("{TYPE_BASE}{}", self.kind).into());
+        members.insert("title".to_owned(), self.title.into());
+        members.insert("status".to_owned(), self.status.as_u16().into());
+        members.insert("detail".to_owned(), self.detail.as_str().into());
+        if let Some(id) = request_id::current() {
+            members.insert("instance".to_owned(), id.into());
+        }
+        Value::Object(members)
+    }
+}
+
+impl From<anyhow::Error> for Problem {
+    /// Logs the whole chain with the request's id, tells the caller nothing but "internal". Database out of reach or pool exhausted: 503.
+    fn from(error: anyhow::Error) -> Self {
+        let request_id = request_id::current().unwrap_or_default();
+        if error.chain().any(|cause| cause.downcast_ref::<sqlx::Error>().is_some_and(is_transient)) {
+            tracing::warn!(
+                request.id = request_id,
+                error = format!("{error:#}"),
+                "the database cannot serve a request now"
+            );
+            return Self::unavailable("The request could not be served just now. Send it again a little later.");
+        }
+        tracing::error!(request.id = request_id, error = format!("{error:#}"), "a request failed");
+        Self::internal()
+    }
+}
+
+/// Whether the same statement may well succeed a moment later.
+fn is_transient(error: &sqlx::Error) -> bool {
+    match error.as_database_error() {
+        Some(told) => told.code().is_some_and(|code| TRANSIENT_SQLSTATES.contains(&code.as_ref())),
+        None => matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)),
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        anyhow::Error::from(error).into()
+    }
+}
+
+impl From<Overloaded> for Problem {
+    fn from(error: Overloaded) -> Self {
+        match error {
+            Overloaded::QueueFull => Self::overloaded(),
+            Overloaded::BatchLost => anyhow::Error::from(error).into(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = self.document().to_string();
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = self.retry_after_seconds() {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_has_the_standard_members_and_the_extensions() {
+        let document = Problem::invalid("/email", "is too long").with("status", 200).document();
+        assert_eq!(document["type"], "https://makegood.dev/problems/invalid-request");
+        assert_eq!((&document["status"], &document["pointer"]), (&Value::from(422), &Value::from("/email")));
+    }
+
+    #[test]
+    fn an_exhausted_pool_is_told_as_unavailable_however_deep_it_lies() {
+        let error = anyhow::Error::from(sqlx::Error::PoolTimedOut).context("reading the cart");
+        let response = Problem::from(error).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn an_unknown_error_tells_nothing_of_itself() {
+        let problem = Problem::from(anyhow::anyhow!("password=hunter2"));
+        assert_eq!(problem.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!problem.document().to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,37 @@
+//! The promises between services, one file each. This is the one list.
+
+mod accepted_checkouts_have_their_saga;
+mod ended_sagas_decide_their_checkouts;
+mod holds_end_with_their_saga;
+mod one_live_charge_per_order;
+mod operations_are_what_the_provider_did;
+mod paid_is_what_the_order_costs;
+mod provider_books_equal_ours;
+
+use serde_json::Value;
+
+use crate::side::Side;
+
+/// A promise between two services.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CrossCheck {
+    pub(crate) promise: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) says: &'static str,
+    /// Read first: what it says must be true of the other side by the time that is read.
+    pub(crate) first: Side,
+    pub(crate) second: Side,
+    /// What is wrong with one id, by what each side has of it; none when nothing is.
+    pub(crate) judge: fn(Option<&Value>, Option<&Value>) -> Option<Value>,
+}
+
+/// All of them.
+pub(crate) const CROSS_CHECKS: &[CrossCheck] = &[
+    accepted_checkouts_have_their_saga::CHECK,
+    ended_sagas_decide_their_checkouts::CHECK,
+    one_live_charge_per_order::CHECK,
+    paid_is_what_the_order_costs::CHECK,
+    provider_books_equal_ours::CHECK,
+    holds_end_with_their_saga::CHECK,
+    operations_are_what_the_provider_did::CHECK,
+];

@@ -1,0 +1,56 @@
+//! What both edits of lines share: read the cart, decide by its rules, write on the condition that it is still that one.
+//!
+//! No transaction stays open between the steps, so a client that goes away leaves nothing behind. Whoever loses a race
+//! against another edit or a checkout decides anew on what is there then.
+
+use makegood_chassis::{
+    auth::{Caller, Scope},
+    extract::Path,
+    http::HttpContext,
+    problem::Problem,
+};
+use uuid::Uuid;
+
+use super::{entity_tag::IfMatch, read_cart::opened, refusal};
+use crate::{cart::Cart, store::load_cart};
+
+/// Races lost in a row before the caller is told to come again: far more than one buyer's tabs can cause.
+pub(super) const ATTEMPTS: usize = 8;
+
+/// One line of one cart, as the path names it for this caller.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) cart_id: Uuid,
+    sealed_cart_id: String,
+    pub(super) line: String,
+}
+
+impl Place {
+    pub(super) fn of(
+        context: &HttpContext,
+        caller: &Caller,
+        Path((id, line)): Path<(String, String)>,
+    ) -> Result<Self, Problem> {
+        caller.require(Scope::Storefront)?;
+        Ok(Self { cart_id: opened(context, caller, &id)?, sealed_cart_id: id, line })
+    }
+
+    /// The cart, if it may be edited under the request's condition.
+    pub(super) async fn load_editable(
+        &self,
+        context: &HttpContext,
+        caller: &Caller,
+        if_match: &IfMatch,
+    ) -> Result<Cart, Problem> {
+        let cart = load_cart(&context.db, caller.account, self.cart_id).await?;
+        let cart = cart.ok_or_else(|| Problem::not_found("cart", &self.sealed_cart_id))?;
+        if_match.check(cart.version)?;
+        cart.check_open().map_err(|refusal| refusal::edit(&refusal, &self.line))?;
+        Ok(cart)
+    }
+}
+
+/// 503 after the last of [`ATTEMPTS`].
+pub(super) fn contended() -> Problem {
+    Problem::unavailable("The cart is being edited by many at once. Nothing was changed.")
+}

@@ -1,0 +1,122 @@
+//! Shipments on a real database: planned, released, undone, each step twice.
+
+use makegood_contracts::{
+    fulfillment::{CreateShipments, CreatedShipments, OwnShipments},
+    inventory::Allocation,
+};
+use serde_json::json;
+use sqlx::PgPool;
+
+use super::*;
+use crate::test_database::{TestDatabase, job, shop};
+
+/// Shipments from two warehouses, by the ids that the command answers.
+pub(crate) async fn create(pool: &PgPool, saga: Uuid) -> Vec<Uuid> {
+    let allocation = |warehouse: &str, sku: &str, quantity| Allocation {
+        warehouse: warehouse.to_owned(),
+        sku: sku.to_owned(),
+        quantity,
+    };
+    let input = CreateShipments {
+        account: shop(),
+        order_id: saga,
+        shipping_method: "standard".to_owned(),
+        shipping_address: json!({"country": "GB"}),
+        allocations: vec![
+            allocation("near", "cup", 1),
+            allocation("far", "cup", 2),
+            allocation("near", "pot", 1),
+            allocation("near", "cup", 1),
+        ],
+    };
+    let mut tx = pool.begin().await.expect("begins");
+    let outcome =
+        create_shipments::handle(&mut tx, &[job(saga, "create_shipments", input)]).await.expect("creates").remove(0);
+    tx.commit().await.expect("commits");
+    let Outcome::Done { output } = outcome else { panic!("{outcome:?}") };
+    serde_json::from_value::<CreatedShipments>(output).expect("created shipments").shipment_ids
+}
+
+pub(crate) async fn release(pool: &PgPool, sagas: &[Uuid]) -> Vec<Outcome> {
+    let jobs: Vec<_> = sagas.iter().map(|saga| job(*saga, "release_shipments", OwnShipments {})).collect();
+    let mut tx = pool.begin().await.expect("begins");
+    let outcomes = release_shipments::handle(&mut tx, &jobs).await.expect("releases");
+    tx.commit().await.expect("commits");
+    outcomes
+}
+
+async fn cancel(pool: &PgPool, sagas: &[Uuid]) -> Vec<Outcome> {
+    let jobs: Vec<_> = sagas.iter().map(|saga| job(*saga, "create_shipments", OwnShipments {})).collect();
+    let mut tx = pool.begin().await.expect("begins");
+    let outcomes = cancel_shipments::handle(&mut tx, &jobs).await.expect("cancels");
+    tx.commit().await.expect("commits");
+    outcomes
+}
+
+/// Each shipment's warehouse, state and version.
+async fn shipments(pool: &PgPool, saga: Uuid) -> Vec<(String, String, i64)> {
+    sqlx::query_as("select warehouse, state, version from shipment where saga_id = $1 order by warehouse")
+        .bind(saga)
+        .fetch_all(pool)
+        .await
+        .expect("reads shipments")
+}
+
+fn expected(state: &str, version: i64) -> Vec<(String, String, i64)> {
+    ["far", "near"].into_iter().map(|warehouse| (warehouse.to_owned(), state.to_owned(), version)).collect()
+}
+
+#[tokio::test]
+async fn one_shipment_per_warehouse_is_planned_once_and_released_once() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let saga = Uuid::now_v7();
+    let ids = create(pool, saga).await;
+    assert_eq!(create(pool, saga).await, ids, "a repeat plans nothing new");
+    assert_eq!(shipments(pool, saga).await, expected("created", 1));
+    let lines: Vec<(String, String, i64)> = sqlx::query_as(
+        r"select s.warehouse, l.sku, l.quantity from shipment s join shipment_line l on l.shipment_id = s.id
+          order by 1, 2",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("reads lines");
+    let line = |warehouse: &str, sku: &str, quantity| (warehouse.to_owned(), sku.to_owned(), quantity);
+    assert_eq!(lines, [line("far", "cup", 2), line("near", "cup", 2), line("near", "pot", 1)]);
+    for _ in 0..2 {
+        assert_eq!(release(pool, &[saga]).await, [Outcome::done()]);
+        assert_eq!(shipments(pool, saga).await, expected("released", 2));
+    }
+    database.verify_and_drop().await;
+}
+
+#[tokio::test]
+async fn an_undo_cancels_whatever_has_not_left_and_nothing_else_of_the_batch() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let [planned, released, shipped, absent] = std::array::from_fn(|_| Uuid::now_v7());
+    for saga in [planned, released, shipped] {
+        create(pool, saga).await;
+    }
+    release(pool, &[released, shipped]).await;
+    sqlx::query(
+        r"update shipment set state = 'shipped', tracking_number = 'T', shipped_at = now(), handover_due_at = null,
+            changed_at = now() - interval '2 days'
+          where saga_id = $1 and warehouse = 'far'",
+    )
+    .bind(shipped)
+    .execute(pool)
+    .await
+    .expect("ships one of two");
+    for _ in 0..2 {
+        let outcomes = cancel(pool, &[planned, released, shipped, absent]).await;
+        assert_eq!([&outcomes[0], &outcomes[1], &outcomes[3]], [&Outcome::done(); 3]);
+        assert!(matches!(&outcomes[2], Outcome::Failed { retryable: false, .. }));
+    }
+    assert_eq!(shipments(pool, planned).await, expected("cancelled", 2));
+    assert_eq!(shipments(pool, released).await, expected("cancelled", 3));
+    let states: Vec<String> = shipments(pool, shipped).await.into_iter().map(|(_, state, _)| state).collect();
+    assert_eq!(states, ["shipped", "released"], "its sibling stays released: an operator must see both");
+    assert!(matches!(release(pool, &[planned]).await[0], Outcome::Failed { retryable: false, .. }));
+    database.verify_and_drop().await;
+}

@@ -1,0 +1,109 @@
+//! A shipment as it is shown, and the one query that both endpoints read it with.
+
+use makegood_contracts::{
+    account::Account,
+    id::{OrderId, ShipmentId},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgPool, types::Json};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Shipment {
+    #[schema(value_type = String, example = "shp_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f")]
+    pub(crate) id: ShipmentId,
+    #[schema(value_type = String, example = "ord_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f")]
+    order_id: OrderId,
+    /// `created`, `released`, `shipped` or `cancelled`.
+    pub(crate) status: String,
+    warehouse: String,
+    shipping_method: String,
+    #[schema(value_type = Object)]
+    shipping_address: serde_json::Value,
+    pub(crate) lines: Vec<ShipmentLine>,
+    pub(crate) tracking_number: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    created_at: OffsetDateTime,
+    /// When the carrier accepted it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    handed_over_at: Option<OffsetDateTime>,
+    /// When it left, by the carrier's word.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    shipped_at: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub(crate) struct ShipmentLine {
+    pub(crate) sku: String,
+    pub(crate) quantity: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    order_id: Uuid,
+    state: String,
+    warehouse: String,
+    shipping_method: String,
+    address: serde_json::Value,
+    lines: Json<Vec<ShipmentLine>>,
+    tracking_number: Option<String>,
+    created_at: OffsetDateTime,
+    handed_over_at: Option<OffsetDateTime>,
+    shipped_at: Option<OffsetDateTime>,
+}
+
+/// Which shipments are wanted; each has its index.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which {
+    OfOrder(OrderId),
+    One(ShipmentId),
+}
+
+/// A shop's shipments, the oldest first.
+pub(crate) async fn find(db: &PgPool, account: Account, which: Which) -> Result<Vec<Shipment>, sqlx::Error> {
+    let (order_id, id) = match which {
+        Which::OfOrder(order_id) => (Some(order_id.uuid()), None),
+        Which::One(id) => (None, Some(id.uuid())),
+    };
+    let rows: Vec<Row> = sqlx::query_as(
+        r"
+        select s.id, s.order_id, s.state, s.warehouse, s.shipping_method, s.address, s.tracking_number,
+               s.created_at, s.handed_over_at, s.shipped_at,
+               (select jsonb_agg(jsonb_build_object('sku', l.sku, 'quantity', l.quantity) order by l.sku)
+                from shipment_line l where l.shipment_id = s.id) as lines
+        from shipment s
+        where s.account_id = $1 and s.livemode = $2 and (s.order_id = $3 or s.id = $4)
+        order by s.id
+        ",
+    )
+    .bind(account.id)
+    .bind(account.livemode)
+    .bind(order_id)
+    .bind(id)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(Shipment::from).collect())
+}
+
+impl From<Row> for Shipment {
+    fn from(row: Row) -> Self {
+        Self {
+            id: ShipmentId::from_uuid(row.id),
+            order_id: OrderId::from_uuid(row.order_id),
+            status: row.state,
+            warehouse: row.warehouse,
+            shipping_method: row.shipping_method,
+            shipping_address: row.address,
+            lines: row.lines.0,
+            tracking_number: row.tracking_number,
+            created_at: row.created_at,
+            handed_over_at: row.handed_over_at,
+            shipped_at: row.shipped_at,
+        }
+    }
+}

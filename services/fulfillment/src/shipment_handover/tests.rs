@@ -1,0 +1,120 @@
+//! The hand-over against a carrier on a real socket.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    commands::tests::{create, release},
+    test_database::TestDatabase,
+};
+
+/// The answer to a batch of so many shipments.
+type AnswerTo = fn(usize) -> StatusCode;
+
+/// What the carrier was sent, call by call, and how it answers a batch.
+#[derive(Clone)]
+struct TestCarrier {
+    calls: Arc<Mutex<Vec<Vec<String>>>>,
+    answer: Arc<Mutex<AnswerTo>>,
+}
+
+impl TestCarrier {
+    async fn start() -> (Self, Carrier) {
+        let test_carrier = Self { calls: Arc::default(), answer: Arc::new(Mutex::new(|_| StatusCode::OK)) };
+        let router = Router::new().route("/carrier/v1/shipments", post(Self::receive)).with_state(test_carrier.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let carrier_url = format!("http://{}/", listener.local_addr().expect("has an address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let config = Config {
+            carrier_url: Some(carrier_url),
+            carrier_callback_url: Some("http://shop/v1/carrier/callbacks".to_owned()),
+        };
+        let carrier = Carrier::from_config(&config).expect("configured").expect("there is one");
+        (test_carrier, carrier)
+    }
+
+    async fn receive(State(carrier): State<Self>, Json(offer): Json<Value>) -> StatusCode {
+        let shipments = offer["shipments"].as_array().expect("shipments").clone();
+        for shipment in &shipments {
+            assert_eq!(shipment["callback_url"], "http://shop/v1/carrier/callbacks");
+            assert_eq!(shipment["shipping_method"], "standard");
+        }
+        let ids: Vec<String> =
+            shipments.iter().map(|shipment| shipment["shipment_id"].as_str().expect("an id").to_owned()).collect();
+        let status = (carrier.answer.lock().expect("not poisoned"))(ids.len());
+        carrier.calls.lock().expect("not poisoned").push(ids);
+        status
+    }
+
+    fn answers(&self, answer: AnswerTo) {
+        *self.answer.lock().expect("not poisoned") = answer;
+    }
+
+    fn call_sizes(&self) -> Vec<usize> {
+        self.calls.lock().expect("not poisoned").drain(..).map(|ids| ids.len()).collect()
+    }
+}
+
+async fn handed_over(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("select count(*) from shipment where handed_over_at is not null")
+        .fetch_one(pool)
+        .await
+        .expect("counts")
+}
+
+async fn pass_time(pool: &PgPool, interval: &str) {
+    sqlx::query("update shipment set handover_due_at = handover_due_at - $1::text::interval")
+        .bind(interval)
+        .execute(pool)
+        .await
+        .expect("time passes");
+}
+
+#[tokio::test]
+async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let (test_carrier, carrier) = TestCarrier::start().await;
+    let saga = Uuid::now_v7();
+    create(pool, saga).await;
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("nothing to do"), 0, "a planned shipment does not leave");
+
+    release(pool, &[saga]).await;
+    test_carrier.answers(|_| StatusCode::SERVICE_UNAVAILABLE);
+    hand_over_due(pool, &carrier).await.expect_err("the carrier is down");
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("leased"), 0);
+
+    test_carrier.answers(|_| StatusCode::OK);
+    pass_time(pool, "60 s").await;
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("accepted"), 2);
+    assert_eq!(handed_over(pool).await, 2);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("nothing to do"), 0);
+
+    pass_time(pool, "10 min").await;
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("asked again"), 2);
+    assert_eq!(test_carrier.call_sizes(), [2, 2, 2]);
+    database.verify_and_drop().await;
+}
+
+#[tokio::test]
+async fn one_shipment_that_the_carrier_refuses_does_not_hold_up_the_others() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let (test_carrier, carrier) = TestCarrier::start().await;
+    let saga = Uuid::now_v7();
+    create(pool, saga).await;
+    release(pool, &[saga]).await;
+    test_carrier.answers(|batch| if batch > 1 { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK });
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("one by one"), 2);
+    assert_eq!(handed_over(pool).await, 2);
+
+    pass_time(pool, "10 min").await;
+    test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 2);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 0);
+    assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 1, 1]);
+    database.verify_and_drop().await;
+}

@@ -1,0 +1,96 @@
+//! Extending against the sweeper: whoever is first, the hold has exactly one end.
+
+use makegood_contracts::inventory::{HoldLine, HoldStock};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    commands::hold_stock,
+    reservation_expiry::{Round, expire_due},
+    test_database::{TestDatabase, counters, job, shop, stock_up},
+};
+
+async fn hold_all(pool: &PgPool, sagas: &[Uuid]) {
+    let cart = |saga: &Uuid| {
+        let lines = vec![HoldLine { sku: "cup".to_owned(), quantity: 1 }];
+        job(*saga, "hold_stock", HoldStock { account: shop(), lines })
+    };
+    let jobs: Vec<_> = sagas.iter().map(cart).collect();
+    let mut tx = pool.begin().await.expect("begins");
+    hold_stock::handle(&mut tx, &jobs, 900).await.expect("holds");
+    tx.commit().await.expect("commits");
+}
+
+async fn extend(pool: &PgPool, sagas: &[Uuid]) -> Vec<Outcome> {
+    let jobs: Vec<_> = sagas.iter().map(|saga| job(*saga, "extend_hold", OwnHold {})).collect();
+    let mut tx = pool.begin().await.expect("begins");
+    let outcomes = handle(&mut tx, &jobs).await.expect("extends");
+    tx.commit().await.expect("commits");
+    outcomes
+}
+
+async fn state_of(pool: &PgPool, saga: Uuid) -> String {
+    sqlx::query_scalar("select state from hold where id = $1").bind(saga).fetch_one(pool).await.expect("reads the hold")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_its_deadline_a_hold_is_either_extended_or_expired_and_never_both() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    stock_up(pool, "near", 1, &[("cup", 1_000)]).await;
+    let (mut extended, mut expired) = (0, 0);
+    for _ in 0..40 {
+        let sagas: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(20).collect();
+        hold_all(pool, &sagas).await;
+        // Deadlines spread over the few milliseconds in which both sides run.
+        sqlx::query("update hold set expires_at = clock_timestamp() + random() * interval '6 ms' where id = any($1)")
+            .bind(&sagas)
+            .execute(pool)
+            .await
+            .expect("moves deadlines");
+        let sweeps = async {
+            for _ in 0..6 {
+                expire_due(pool).await.expect("sweeps");
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        let (first, second, ()) = tokio::join!(extend(pool, &sagas[..10]), extend(pool, &sagas[10..]), sweeps);
+        expire_due(pool).await.expect("sweeps");
+        for (saga, outcome) in sagas.iter().zip(first.into_iter().chain(second)) {
+            match (outcome, state_of(pool, *saga).await.as_str()) {
+                (Outcome::Done { .. }, "extended") => extended += 1,
+                (Outcome::Refused { code, .. }, "expired") if code == "hold_expired" => expired += 1,
+                (outcome, state) => panic!("{outcome:?}, but the hold is {state}"),
+            }
+        }
+        assert_eq!(counters(pool, "cup").await, (1_000, extended, 0));
+    }
+    assert_eq!(extended + expired, 800);
+    database.verify_and_drop().await;
+}
+
+#[tokio::test]
+async fn a_round_ends_what_is_due_and_says_what_comes_next() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    stock_up(pool, "near", 1, &[("cup", 5)]).await;
+    let sagas: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(3).collect();
+    hold_all(pool, &sagas).await;
+    extend(pool, &sagas[2..]).await;
+    sqlx::query("update hold set expires_at = now() - interval '1 s' where id = $1")
+        .bind(sagas[0])
+        .execute(pool)
+        .await
+        .expect("ages");
+    let next_due = sqlx::query_scalar("select expires_at from hold where id = $1")
+        .bind(sagas[1])
+        .fetch_one(pool)
+        .await
+        .expect("reads");
+    assert_eq!(expire_due(pool).await.expect("sweeps"), Round { expired: 1, next_due });
+    assert_eq!(expire_due(pool).await.expect("sweeps"), Round { expired: 0, next_due });
+    assert_eq!(counters(pool, "cup").await, (5, 2, 0));
+    assert!(matches!(extend(pool, &sagas[..1]).await[0], Outcome::Refused { .. }));
+    database.verify_and_drop().await;
+}

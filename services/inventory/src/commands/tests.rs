@@ -1,0 +1,114 @@
+//! A hold's whole life on a real database: every step twice, and every way back.
+
+use makegood_contracts::inventory::{AllocatedStock, Allocation, HoldLine, HoldStock, OwnHold};
+use sqlx::PgPool;
+
+use super::*;
+use crate::test_database::{TestDatabase, counters, job, shop, stock_up};
+
+const TTL_SECONDS: u32 = 900;
+
+async fn hold(pool: &PgPool, saga: Uuid, lines: &[(&str, i64)]) -> Outcome {
+    let lines = lines.iter().map(|(sku, quantity)| HoldLine { sku: (*sku).to_owned(), quantity: *quantity }).collect();
+    let mut tx = pool.begin().await.expect("begins");
+    let outcomes =
+        hold_stock::handle(&mut tx, &[job(saga, "hold_stock", HoldStock { account: shop(), lines })], TTL_SECONDS)
+            .await;
+    tx.commit().await.expect("commits");
+    outcomes.expect("holds").remove(0)
+}
+
+/// Runs one of the commands that need nothing but the saga's own hold.
+async fn step(pool: &PgPool, verb: &str, saga: Uuid) -> Outcome {
+    let jobs = [job(saga, verb, OwnHold {})];
+    let mut tx = pool.begin().await.expect("begins");
+    let outcomes = match verb {
+        "release_stock" => release_stock::handle(&mut tx, &jobs).await,
+        "extend_hold" => extend_hold::handle(&mut tx, &jobs).await,
+        "allocate_stock" => allocate_stock::handle(&mut tx, &jobs).await,
+        "deallocate_stock" => deallocate_stock::handle(&mut tx, &jobs).await,
+        "commit_stock" => commit_stock::handle(&mut tx, &jobs).await,
+        _ => panic!("{verb} is no command"),
+    };
+    tx.commit().await.expect("commits");
+    outcomes.expect(verb).remove(0)
+}
+
+fn is_defect(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed { retryable: false, .. })
+}
+
+#[tokio::test]
+async fn a_sale_takes_the_goods_once_however_often_each_step_is_sent() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    stock_up(pool, "near", 1, &[("cup", 3), ("pot", 1)]).await;
+    stock_up(pool, "far", 2, &[("cup", 3)]).await;
+    let saga = Uuid::now_v7();
+
+    hold(pool, saga, &[("cup", 4), ("pot", 1)]).await;
+    assert_eq!(counters(pool, "cup").await, (6, 4, 0));
+    let allocation = |warehouse: &str, sku: &str, quantity| Allocation {
+        warehouse: warehouse.to_owned(),
+        sku: sku.to_owned(),
+        quantity,
+    };
+    let expected = AllocatedStock {
+        allocations: vec![allocation("near", "cup", 3), allocation("far", "cup", 1), allocation("near", "pot", 1)],
+    };
+    let expected = serde_json::to_value(expected).expect("serializes");
+    for _ in 0..2 {
+        assert_eq!(step(pool, "extend_hold", saga).await, Outcome::done());
+        assert_eq!(counters(pool, "cup").await, (6, 4, 0));
+    }
+    for _ in 0..2 {
+        assert_eq!(step(pool, "allocate_stock", saga).await, Outcome::Done { output: expected.clone() });
+        assert_eq!(counters(pool, "cup").await, (6, 0, 4));
+    }
+    for _ in 0..2 {
+        assert_eq!(step(pool, "commit_stock", saga).await, Outcome::done());
+        assert_eq!(counters(pool, "cup").await, (2, 0, 0));
+    }
+    assert!(is_defect(&step(pool, "release_stock", saga).await), "what is sold is not given back by an undo");
+    assert!(is_defect(&step(pool, "deallocate_stock", saga).await));
+    database.verify_and_drop().await;
+}
+
+#[tokio::test]
+async fn every_way_back_gives_everything_back_once() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    stock_up(pool, "near", 1, &[("cup", 10)]).await;
+    let ways: [&[&str]; 4] = [
+        &["release_stock", "release_stock"],
+        &["extend_hold", "release_stock", "release_stock", "deallocate_stock"],
+        &["extend_hold", "allocate_stock", "deallocate_stock", "deallocate_stock", "release_stock", "release_stock"],
+        &["extend_hold", "allocate_stock", "release_stock", "deallocate_stock", "release_stock"],
+    ];
+    for way in ways {
+        let saga = Uuid::now_v7();
+        hold(pool, saga, &[("cup", 7)]).await;
+        for verb in way {
+            assert!(matches!(step(pool, verb, saga).await, Outcome::Done { .. }), "{verb} of {way:?}");
+        }
+        assert_eq!(counters(pool, "cup").await, (10, 0, 0), "{way:?}");
+        for verb in ["extend_hold", "allocate_stock"] {
+            assert!(matches!(step(pool, verb, saga).await, Outcome::Refused { code, .. } if code == "hold_expired"));
+        }
+        assert!(is_defect(&step(pool, "commit_stock", saga).await));
+    }
+    database.verify_and_drop().await;
+}
+
+#[tokio::test]
+async fn a_saga_without_a_hold_has_nothing_to_undo_and_nothing_to_sell() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let saga = Uuid::now_v7();
+    assert_eq!(step(pool, "release_stock", saga).await, Outcome::done());
+    assert_eq!(step(pool, "deallocate_stock", saga).await, Outcome::done());
+    assert!(matches!(step(pool, "extend_hold", saga).await, Outcome::Refused { .. }));
+    assert!(matches!(step(pool, "allocate_stock", saga).await, Outcome::Refused { .. }));
+    assert!(is_defect(&step(pool, "commit_stock", saga).await));
+    database.verify_and_drop().await;
+}

@@ -1,0 +1,110 @@
+//! `GET /v1/admin/stock`: what lies where, and how much of it is spoken for, page by page.
+
+use axum::extract::State;
+use makegood_chassis::{
+    auth::{Caller, Scope},
+    extract::Query,
+    http::HttpContext,
+    problem::Problem,
+};
+use makegood_contracts::account::Account;
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+use crate::sku::{is_sku, is_warehouse_code};
+
+const LIMIT_DEFAULT: i64 = 50;
+const LIMIT_MAX: i64 = 500;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListStock {
+    /// Only this SKU.
+    sku: Option<String>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// Rows a page, 1 to 500; 50 by default.
+    limit: Option<i64>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct StockPage {
+    data: Vec<Stock>,
+    /// Send it as `after` for the next page; null on the last one.
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+pub(crate) struct Stock {
+    sku: String,
+    warehouse: String,
+    on_hand: i64,
+    held: i64,
+    allocated: i64,
+    available: i64,
+}
+
+#[utoipa::path(
+    get, path = "/v1/admin/stock", tag = "inventory", params(ListStock),
+    responses((status = 200, body = StockPage), (status = 422, description = "A parameter cannot be used"))
+)]
+pub(crate) async fn handle(
+    State(http): State<HttpContext>,
+    caller: Caller,
+    Query(query): Query<ListStock>,
+) -> Result<axum::Json<StockPage>, Problem> {
+    caller.require(Scope::Server)?;
+    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::invalid("/limit", format!("The limit must be between 1 and {LIMIT_MAX}.")));
+    }
+    if query.sku.as_deref().is_some_and(|sku| !is_sku(sku)) {
+        return Err(Problem::invalid("/sku", "A SKU has 1 to 64 of the characters A-Z a-z 0-9 . _ -"));
+    }
+    let after = query.after.as_deref().map(parse_cursor).transpose()?;
+    let mut data = page(&http.db, caller.account, query.sku.as_deref(), after, limit + 1).await?;
+    let more = usize::try_from(limit).is_ok_and(|limit| {
+        let more = data.len() > limit;
+        data.truncate(limit);
+        more
+    });
+    let next = data.last().filter(|_| more).map(|last| format!("{}/{}", last.sku, last.warehouse));
+    Ok(axum::Json(StockPage { data, next }))
+}
+
+/// `<sku>/<warehouse>`: neither may contain a slash.
+fn parse_cursor(text: &str) -> Result<(&str, &str), Problem> {
+    text.split_once('/')
+        .filter(|(sku, warehouse)| is_sku(sku) && is_warehouse_code(warehouse))
+        .ok_or_else(|| Problem::invalid("/after", "Send the `next` of the page before, unchanged."))
+}
+
+async fn page(
+    db: &PgPool,
+    account: Account,
+    sku: Option<&str>,
+    after: Option<(&str, &str)>,
+    limit: i64,
+) -> Result<Vec<Stock>, sqlx::Error> {
+    sqlx::query_as(
+        r"
+        select s.sku, w.code as warehouse, s.on_hand, s.held, s.allocated, s.on_hand - s.held - s.allocated as available
+        from stock s
+        join warehouse w on w.id = s.warehouse_id
+        where s.account_id = $1 and s.livemode = $2
+          and ($3::text is null or s.sku = $3)
+          and ($4::text is null or (s.sku >= $4 and (s.sku, w.code) > ($4, $5)))
+        order by s.sku, w.code
+        limit $6
+        ",
+    )
+    .bind(account.id)
+    .bind(account.livemode)
+    .bind(sku)
+    .bind(after.map(|(sku, _)| sku))
+    .bind(after.map(|(_, warehouse)| warehouse))
+    .bind(limit)
+    .fetch_all(db)
+    .await
+}

@@ -1,0 +1,57 @@
+//! Inventory: what lies in which warehouse, and who may have it. Nothing is ever sold twice.
+//!
+//! Stock comes in by receipts (`http`). A saga holds what a cart wants for a while, extends the hold when
+//! payment starts, allocates it to warehouses when payment is sure, and commits it when the money is taken
+//! (`commands`); a hold that nobody confirms ends by itself (`reservation_expiry`).
+//!
+//! Reading order: `reservation` decides which warehouse serves whom, `hold` what a hold may become and what it
+//! counts for; both are pure. Then the commands, the expiry, the HTTP, and `invariants`, which prove it all afterwards.
+//!
+//! **One lock order.** Every transaction locks hold rows first, in the order of their ids, and then stock rows, in the
+//! order of their key (account, mode, SKU, warehouse). The sweeper does not wait for holds at all.
+
+mod config;
+
+mod hold;
+mod reservation;
+mod sku;
+
+mod commands;
+mod store;
+
+mod reservation_expiry;
+
+mod http;
+
+mod invariants;
+
+#[cfg(test)]
+mod test_database;
+
+pub use config::Config;
+
+use makegood_chassis::{http::HttpContext, invariant::Invariant};
+use makegood_messaging::worker::Worker;
+
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/inventory");
+
+/// What this service serves over HTTP.
+pub fn router(context: HttpContext) -> axum::Router {
+    http::router(context)
+}
+
+/// The OpenAPI description of `router`.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    http::openapi()
+}
+
+/// Handles commands and ends overdue holds until shutdown.
+pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {
+    tokio::try_join!(commands::participant(worker.clone(), &config).run(), reservation_expiry::run(worker))?;
+    Ok(())
+}
+
+/// The promises that this service's database can be asked about.
+pub fn invariants() -> &'static [Invariant] {
+    invariants::INVARIANTS
+}

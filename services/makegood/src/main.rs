@@ -1,0 +1,93 @@
+//! The `makegood` binary: every role of the back end, and the tools to run, load and check it.
+//!
+//! One file per command. [`serve`] runs [`roles`], in production and in development alike; [`up`] is a development server
+//! on a machine that has nothing: it starts PostgreSQL, NATS and `serve` as children and looks after them.
+
+mod roles;
+
+mod keys;
+mod migrate;
+mod serve;
+
+mod saga;
+
+mod bench;
+mod replay;
+mod verify;
+
+mod up;
+mod with_servers;
+
+mod interrupts;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+#[command(name = "makegood", version, about = "Every order completes, or everything it did is made good.")]
+#[command(after_help = "Examples:\n  makegood up\n  makegood help serve")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run everything on this machine, for development: PostgreSQL, NATS, all roles, a demo catalog.
+    Up(up::Args),
+    /// Run roles in this process.
+    Serve(Box<serve::Args>),
+    /// Create every service's database, or bring it to this build's schema.
+    Migrate(migrate::Args),
+    /// Make API keys, and list them.
+    Keys(keys::Args),
+    /// Place a real shop's orders through the API, and report to the penny.
+    Replay(replay::Args),
+    /// Measure orders per second, and their latency.
+    Bench(bench::Args),
+    /// Ask the databases whether every promise holds.
+    Verify(verify::Args),
+    /// Check saga definitions.
+    Saga(saga::Args),
+    /// Run a command with a PostgreSQL and a NATS of its own.
+    WithServers(with_servers::Args),
+}
+
+/// The roles have threads of their own, so the command's own runtime needs no more than this one.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Up(args) => up::run(args).await,
+        Command::Serve(args) => serve::run(*args).await,
+        Command::Migrate(args) => migrate::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
+        Command::Saga(args) => saga::run(args).await,
+        Command::WithServers(args) => with_servers::run(args).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// No two roles may name a setting alike.
+    #[test]
+    fn the_command_line_has_no_ambiguity() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,9 @@
+//! How a command's report is written: for people, or for programs.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// One JSON document on standard output
+    Json,
+}

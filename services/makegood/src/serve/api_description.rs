@@ -1,0 +1,64 @@
+//! `/openapi.json`, merged from what the roles served here say of themselves, and `/docs`, a page to try it.
+
+use anyhow::{Context, Result};
+use axum::{Router, http::header, response::Html, routing::get};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, SecurityRequirement, ServerBuilder,
+    security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use crate::roles::Role;
+
+/// Self-contained: it loads nothing but /openapi.json, so it works without a network.
+const DOCS_PAGE: &str = include_str!("docs.html");
+const SECURITY_SCHEME: &str = "api_key";
+
+const DESCRIPTION: &str = "Orders run as sagas: every order completes, or everything it did is made good.\n\
+    Money is a decimal string with its currency; errors are RFC 9457 problem documents; a POST with an Idempotency-Key takes effect once \
+    and answers every repetition alike.";
+
+/// The two routes, described for exactly these roles.
+pub(crate) fn router(roles: &[Role]) -> Result<Router> {
+    let json = describe(roles).to_json().context("writing the OpenAPI document")?;
+    let openapi = get(async move || ([(header::CONTENT_TYPE, "application/json")], json));
+    Ok(Router::new().route("/openapi.json", openapi).route("/docs", get(async || Html(DOCS_PAGE))))
+}
+
+fn describe(roles: &[Role]) -> OpenApi {
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key: publishable (pk_…), secret (sk_…) or admin (ak_…)."))
+        .build();
+    let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
+    let info = InfoBuilder::new()
+        .title("Makegood")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(license))
+        .build();
+    let mut document = OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([ServerBuilder::new().url("/").build()]))
+        .components(Some(ComponentsBuilder::new().security_scheme(SECURITY_SCHEME, SecurityScheme::Http(scheme)).build()))
+        .security(Some([SecurityRequirement::new(SECURITY_SCHEME, Vec::<String>::new())]))
+        .build();
+    for role in roles {
+        document.merge(role.openapi());
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_openapi_3_1_and_knows_the_bearer_scheme_and_every_roles_paths() {
+        let document = serde_json::to_value(describe(&Role::ALL)).expect("serializes");
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["components"]["securitySchemes"][SECURITY_SCHEME]["scheme"], "bearer");
+        for path in ["/v1/carts", "/v1/checkouts", "/v1/admin/sagas/{id}", "/v1/availability/{sku}"] {
+            assert!(document["paths"].get(path).is_some(), "{path} is not described");
+        }
+    }
+}

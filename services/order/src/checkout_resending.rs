@@ -1,0 +1,103 @@
+//! The checkout as its own outbox: what its saga has not been seen to know is told again.
+//!
+//! A row is due five seconds after it was written and then less and less often. Its timer is cleared by the commands
+//! that show that the saga knows: opening shows the start, a required action or the end shows the confirmation,
+//! the end shows the cancellation.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use makegood_messaging::{bus::Bus, worker::Worker};
+use sqlx::PgPool;
+
+use crate::saga_message::{self, RequestedCheckout, SagaMessages};
+
+/// Rows in one round: a few messages' worth.
+const MAX_ROUND: i64 = 512;
+/// Between rounds when nothing is left over. The first resending comes after five seconds, so a second is precise enough.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A checkout whose saga is to be told again.
+#[derive(Debug, sqlx::FromRow)]
+struct Due {
+    #[sqlx(flatten)]
+    requested: RequestedCheckout,
+    is_opened: bool,
+    cancel_requested: bool,
+}
+
+/// Takes what is due, sets its next timer, and says what is to be published. The timer is set first: if publishing
+/// fails, or the process dies, the row is simply due again.
+pub(crate) async fn take_due(db: &PgPool) -> anyhow::Result<SagaMessages> {
+    let due: Vec<Due> = sqlx::query_as(
+        r#"
+        with due as (
+            select id from checkout where resend_at <= now() order by resend_at limit $1 for update skip locked
+        )
+        update checkout
+        set resend_count = resend_count + 1,
+            resend_at = now() + least(interval '5 s' * (2 ^ least(resend_count + 1, 10)), interval '60 s')
+        from due
+        where checkout.id = due.id
+        returning checkout.id, order_id, account_id, livemode, cart_id, email, shipping_address, shipping_method, expected_total,
+                  reference, confirmed_in_call, confirmation, traceparent, opened_at is not null as is_opened, cancel_requested
+        "#,
+    )
+    .bind(MAX_ROUND)
+    .fetch_all(db)
+    .await
+    .context("taking checkouts whose saga is to be told again")?;
+    messages(&due)
+}
+
+fn messages(due: &[Due]) -> anyhow::Result<SagaMessages> {
+    let mut messages = SagaMessages::default();
+    for Due { requested, is_opened, cancel_requested } in due {
+        if !is_opened {
+            messages.starts.push(saga_message::start(requested)?);
+        }
+        if let (false, Some(confirmation)) = (requested.confirmed_in_call, &requested.confirmation) {
+            messages.signals.push(saga_message::confirmation(requested.id, confirmation)?);
+        }
+        if *cancel_requested {
+            messages.cancels.push(saga_message::cancellation(requested.id));
+        }
+    }
+    Ok(messages)
+}
+
+/// One round; true when there may be more to do at once.
+async fn resend_due(db: &PgPool, bus: &Bus) -> anyhow::Result<bool> {
+    let messages = take_due(db).await?;
+    let count = messages.starts.len().max(messages.signals.len()).max(messages.cancels.len());
+    if count > 0 {
+        tracing::info!(
+            starts = messages.starts.len(),
+            signals = messages.signals.len(),
+            cancels = messages.cancels.len(),
+            "telling sagas again"
+        );
+        saga_message::publish(bus, &messages).await.context("telling sagas again")?;
+    }
+    Ok(i64::try_from(count).is_ok_and(|count| count >= MAX_ROUND))
+}
+
+/// Rounds until shutdown.
+pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
+    loop {
+        let pause = match resend_due(&worker.db, &worker.bus).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => PAUSE,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "sagas are told again in the next round");
+                PAUSE
+            }
+        };
+        if !worker.shutdown.pause(pause).await {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! The commands by which the order service takes part in its own checkouts' sagas: the one list.
+
+mod close_checkout;
+mod open_checkout;
+mod require_action;
+
+use makegood_contracts::order::{CLOSE_CHECKOUT, OPEN_CHECKOUT, REQUIRE_ACTION};
+use makegood_messaging::{participant::Participant, worker::Worker};
+
+/// The service's name on the wire: of its commands, its consumers and its database.
+pub(crate) const SERVICE: &str = "order";
+
+pub(crate) fn participant(worker: Worker) -> Participant {
+    Participant::new(SERVICE, worker)
+        .action(verb(OPEN_CHECKOUT), open_checkout::handle)
+        .action(verb(REQUIRE_ACTION), require_action::handle)
+        .action(verb(CLOSE_CHECKOUT), close_checkout::handle)
+}
+
+/// `open_checkout` of `order.open_checkout`.
+fn verb(command: &'static str) -> &'static str {
+    command.split_once('.').map_or(command, |(_, verb)| verb)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

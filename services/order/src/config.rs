@@ -1,0 +1,22 @@
+//! Settings of the order service.
+
+/// Flags and variables of the order role.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Config {
+    /// Requests of one process that may wait for their checkout to open. More are answered 429 before anything is done.
+    #[arg(
+        long,
+        env = "MAKEGOOD_MAX_OPEN_CHECKOUTS_IN_FLIGHT",
+        default_value_t = 5_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub max_open_checkouts_in_flight: u32,
+    /// Streams of order events (SSE) that one process serves at once. More are answered 429.
+    #[arg(
+        long,
+        env = "MAKEGOOD_MAX_ORDER_EVENT_STREAMS",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub max_order_event_streams: u32,
+}

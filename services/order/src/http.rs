@@ -1,0 +1,91 @@
+//! The HTTP of checkouts and orders: all routes on one screen.
+
+mod cancel_checkout;
+mod checkout_json;
+mod confirm_checkout;
+mod get_checkout;
+mod get_order;
+mod list_orders;
+mod open_checkout;
+mod order_events;
+mod order_json;
+mod respond;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{get, post},
+};
+use makegood_chassis::http::HttpContext;
+use makegood_messaging::bus::Bus;
+use tokio::sync::Semaphore;
+use utoipa::OpenApi as _;
+
+use crate::{
+    checkout_accepting::{self, Accepting},
+    config::Config,
+    waiting::Waiting,
+};
+
+/// What the endpoints share.
+#[derive(Clone)]
+struct Shared {
+    http: HttpContext,
+    bus: Bus,
+    accepting: Accepting,
+    waiting: Waiting,
+    /// Places for requests whose checkout is not open yet; without one a request is shed.
+    opening_places: Arc<Semaphore>,
+    stream_places: Arc<Semaphore>,
+}
+
+impl FromRef<Shared> for HttpContext {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.http.clone()
+    }
+}
+
+pub(crate) fn router(http: HttpContext, bus: Bus, config: &Config) -> Router {
+    let shared = Shared {
+        accepting: checkout_accepting::spawn(http.db.clone(), bus.clone()),
+        waiting: Waiting::spawn(http.db.clone()),
+        opening_places: places(config.max_open_checkouts_in_flight),
+        stream_places: places(config.max_order_event_streams),
+        http,
+        bus,
+    };
+    Router::new()
+        .route("/v1/checkouts", post(open_checkout::open_checkout))
+        .route("/v1/checkouts/{checkout}", get(get_checkout::get_checkout))
+        .route("/v1/checkouts/{checkout}/confirm", post(confirm_checkout::confirm_checkout))
+        .route("/v1/checkouts/{checkout}/cancel", post(cancel_checkout::cancel_checkout))
+        .route("/v1/orders", get(list_orders::list_orders))
+        .route("/v1/orders/{order}", get(get_order::get_order))
+        .route("/v1/orders/{order}/events", get(order_events::order_events))
+        .with_state(shared)
+}
+
+fn places(count: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS)))
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    open_checkout::open_checkout,
+    get_checkout::get_checkout,
+    confirm_checkout::confirm_checkout,
+    cancel_checkout::cancel_checkout,
+    list_orders::list_orders,
+    get_order::get_order,
+    order_events::order_events,
+))]
+struct Api;
+
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}
+
+#[cfg(test)]
+mod tests;

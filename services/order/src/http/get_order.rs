@@ -1,0 +1,60 @@
+//! `GET /v1/orders/{order}`: one order, by an id that only its buyer and its shop know.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use makegood_chassis::{
+    auth::{Caller, Scope},
+    extract::Path,
+    problem::Problem,
+};
+use makegood_contracts::id::OrderId;
+
+use super::{
+    Shared,
+    order_json::{OrderJson, OrderRow, order_columns},
+};
+
+/// One order. A publishable key may read it by its id.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{order}",
+    tag = "orders",
+    params(("order" = String, Path, description = "The order's id"), ("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "The order, with its ETag", body = OrderJson),
+        (status = 304, description = "Unchanged"),
+        (status = 404, description = "There is none of this id"),
+    )
+)]
+pub(super) async fn get_order(
+    State(shared): State<Shared>,
+    caller: Caller,
+    headers: HeaderMap,
+    Path(id): Path<OrderId>,
+) -> Result<Response, Problem> {
+    caller.require(Scope::Storefront)?;
+    let found: Option<OrderRow> = sqlx::query_as(concat!(
+        "select ",
+        order_columns!(),
+        " from orders where id = $1 and account_id = $2 and livemode = $3"
+    ))
+    .bind(id.uuid())
+    .bind(caller.account.id)
+    .bind(caller.account.livemode)
+    .fetch_optional(&shared.http.db)
+    .await?;
+    let row = found.ok_or_else(|| Problem::not_found("order", id))?;
+    let etag = format!("\"{}\"", row.version);
+    if is_known(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    Ok(([(header::ETAG, etag)], axum::Json(row.into_json()?)).into_response())
+}
+
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    known.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == etag || tag == "*")
+}

@@ -1,0 +1,93 @@
+//! `GET /v1/orders`: a shop's orders, newest first, a page at a time.
+
+use axum::extract::State;
+use makegood_chassis::{
+    auth::{Caller, Scope},
+    extract::Query,
+    problem::Problem,
+};
+use makegood_contracts::{account::Account, id::OrderId};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgPool, Postgres, QueryBuilder};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Shared,
+    order_json::{OrderJson, OrderRow, order_columns},
+};
+use crate::order::STATUSES;
+
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// The customer's e-mail address, in any case.
+    customer: Option<String>,
+    /// `pending`, `completed`, `failed`, `cancelled` or `expired`.
+    status: Option<String>,
+    /// 1 to 100; 20 when absent.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    #[param(value_type = Option<String>)]
+    after: Option<OrderId>,
+}
+
+/// A page of orders.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OrderPage {
+    data: Vec<OrderJson>,
+    /// Send it as `after` for the next page; null on the last.
+    #[schema(value_type = Option<String>)]
+    next: Option<OrderId>,
+}
+
+/// Orders, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/orders",
+    tag = "orders",
+    params(Filter),
+    responses((status = 200, description = "A page", body = OrderPage), (status = 403, description = "A publishable key may not list orders"))
+)]
+pub(super) async fn list_orders(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+) -> Result<axum::Json<OrderPage>, Problem> {
+    caller.require(Scope::Server)?;
+    let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Problem::invalid("/limit", format!("A page has 1 to {MAX_LIMIT} orders.")));
+    }
+    if filter.status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
+        return Err(Problem::invalid("/status", format!("An order's status is one of {}.", STATUSES.join(", "))));
+    }
+    // One more than asked for says whether there is a next page.
+    let mut rows = page(&shared.http.db, caller.account, &filter, i64::from(limit) + 1).await?;
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > size;
+    rows.truncate(size);
+    let next = rows.last().filter(|_| has_more).map(|row| OrderId::from_uuid(row.id));
+    let data = rows.into_iter().map(OrderRow::into_json).collect::<anyhow::Result<_>>()?;
+    Ok(axum::Json(OrderPage { data, next }))
+}
+
+/// Only the conditions that are asked for are in the statement, so that each combination finds its own index.
+async fn page(db: &PgPool, account: Account, filter: &Filter, limit: i64) -> Result<Vec<OrderRow>, sqlx::Error> {
+    let mut query =
+        QueryBuilder::<Postgres>::new(concat!("select ", order_columns!(), " from orders where account_id = "));
+    query.push_bind(account.id).push(" and livemode = ").push_bind(account.livemode);
+    if let Some(customer) = &filter.customer {
+        query.push(" and lower(email) = lower(").push_bind(customer).push(")");
+    }
+    if let Some(status) = &filter.status {
+        query.push(" and status = ").push_bind(status);
+    }
+    if let Some(after) = filter.after {
+        query.push(" and id < ").push_bind(after.uuid());
+    }
+    query.push(" order by id desc limit ").push_bind(limit);
+    query.build_query_as().fetch_all(db).await
+}

@@ -1,0 +1,259 @@
+//! The whole front door on a real database and broker; the test plays the saga.
+
+use std::time::Duration;
+
+use axum::{Router, body::Body};
+use http::{HeaderMap, Request, StatusCode};
+use makegood_chassis::{
+    auth::{ApiKeys, Scope},
+    clock::DbClock,
+    http::{HttpContext, layered},
+    sealed_id,
+    secret::Secret,
+    shutdown::Shutdown,
+};
+use makegood_contracts::id::CheckoutId;
+use makegood_messaging::bus::Bus;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use super::router;
+use crate::{
+    commands::tests::{close, open, require},
+    config::Config,
+    test_database::{TestDatabase, ending, shop},
+};
+
+struct Door {
+    database: TestDatabase,
+    router: Router,
+    secret: Secret,
+    key: String,
+}
+
+/// What a response says.
+#[derive(Debug, Clone, PartialEq)]
+struct Said {
+    status: u16,
+    body: String,
+    replayed: bool,
+}
+
+impl Said {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+
+    fn checkout(&self) -> Uuid {
+        self.json()["id"].as_str().and_then(|id| id.parse::<CheckoutId>().ok()).expect("a checkout's id").uuid()
+    }
+}
+
+impl Door {
+    async fn open() -> Self {
+        let database = TestDatabase::create().await;
+        let secret = Secret::new("a secret of the tests that is long enough").expect("a secret");
+        let file = std::env::temp_dir().join(format!("makegood-keys-{}", Uuid::now_v7()));
+        let key = ApiKeys::create(&file, &secret, shop(), &[Scope::Storefront, Scope::Server], "test").expect("a key");
+        let keys = ApiKeys::load(&file, &secret).expect("loads");
+        std::fs::remove_file(&file).expect("the file is there");
+        let nats =
+            std::env::var("MAKEGOOD_TEST_NATS_URL").expect("MAKEGOOD_TEST_NATS_URL names a NATS server for tests");
+        let bus = Bus::connect(&nats, "order-test").await.expect("connects");
+        let clock = DbClock::measure(&database.pool).await.expect("measures");
+        let context = HttpContext {
+            db: database.pool.clone(),
+            clock,
+            keys,
+            secret: secret.clone(),
+            shutdown: Shutdown::default(),
+        };
+        let config = Config { max_open_checkouts_in_flight: 5_000, max_order_event_streams: 1 };
+        Self { database, router: layered(router(context, bus, &config), 5_000), secret, key }
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Said {
+        let mut request =
+            Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", self.key));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if method == "GET" { Body::empty() } else { Body::from(body.to_string()) };
+        let request = request.header("content-type", "application/json").body(body).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (status, headers): (u16, HeaderMap) = (response.status().as_u16(), response.headers().clone());
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+        let body = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        Said { status, body, replayed: headers.contains_key("idempotency-replayed") }
+    }
+
+    fn request(&self) -> Value {
+        json!({
+            "cart_id": sealed_id::seal(&self.secret, "crt", shop(), Uuid::from_u128(9)),
+            "email": "buyer@example.com", "shipping_method": "standard",
+            "shipping_address": {"line1": "1 High Street", "city": "Leeds", "postal_code": "LS1 1AA", "country": "GB"},
+        })
+    }
+
+    fn confirming(&self) -> Value {
+        let mut request = self.request();
+        request["confirm"] = json!(true);
+        request["payment_method"] = json!("pm_card_visa");
+        request
+    }
+
+    /// Plays the saga's first steps for the next accepted checkout.
+    async fn open_next(&self) -> Uuid {
+        loop {
+            let accepted: Option<Uuid> = sqlx::query_scalar("select id from checkout where status = 'accepted'")
+                .fetch_optional(&self.database.pool)
+                .await
+                .expect("reads");
+            if let Some(id) = accepted {
+                open(&self.database.pool, &[id]).await;
+                return id;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_equal_requests_are_one_order_and_one_answer() {
+    let door = Door::open().await;
+    let request = door.confirming();
+    let all = (0..1_000).map(|_| door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], request.clone()));
+    let (said, id) = tokio::join!(futures::future::join_all(all), door.open_next());
+    assert_eq!(said.iter().filter(|said| !said.replayed).count(), 1);
+    assert!(said.iter().all(|said| said.status == 202 && said.body == said_body(&said.body, id)));
+    let bodies: std::collections::HashSet<&str> = said.iter().map(|said| said.body.as_str()).collect();
+    assert_eq!(bodies.len(), 1);
+    let orders: i64 =
+        sqlx::query_scalar("select count(*) from orders").fetch_one(&door.database.pool).await.expect("counts");
+    assert_eq!(orders, 1);
+
+    close(&door.database.pool, vec![ending(id, None, None)]).await;
+    let later = door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], request.clone()).await;
+    assert!(later.replayed && bodies.contains(later.body.as_str()));
+    let waited = door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1"), ("prefer", "wait=5")], request).await;
+    assert_eq!((waited.status, waited.json()["status"].as_str()), (201, Some("completed")));
+    let other = door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], door.request()).await;
+    assert_eq!(other.status, 422);
+    door.database.verify_and_drop().await;
+}
+
+/// The body, which must name the checkout.
+fn said_body(body: &str, id: Uuid) -> &str {
+    assert!(body.contains(&CheckoutId::from_uuid(id).to_string()));
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_checkout_is_confirmed_waited_for_and_read() {
+    let door = Door::open().await;
+    let request = door.request();
+    let (opened, id) = tokio::join!(
+        door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1"), ("prefer", "wait=5")], request),
+        door.open_next()
+    );
+    assert_eq!((opened.status, opened.json()["status"].as_str(), opened.checkout()), (201, Some("open"), id));
+    let path = format!("/v1/checkouts/{}", CheckoutId::from_uuid(id));
+    let confirm = format!("{path}/confirm");
+    let method = json!({"payment_method": "pm_card_visa"});
+
+    let card = json!({"payment_method": "4242424242424242"});
+    let refused = door.send("POST", &confirm, &[("idempotency-key", "k2")], card).await;
+    assert!(refused.status == 422 && !refused.body.contains("4242"), "{refused:?}");
+
+    let pay = async {
+        // The buyer must act; whoever waits is told so, and then waits for the end.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        require(&door.database.pool, id, "requires_action").await;
+    };
+    let (told, ()) = tokio::join!(
+        door.send("POST", &confirm, &[("idempotency-key", "k2"), ("prefer", "wait=5")], method.clone()),
+        pay
+    );
+    assert_eq!((told.status, told.json()["status"].as_str()), (200, Some("requires_action")));
+    let again = door.send("POST", &confirm, &[("idempotency-key", "k3")], method).await;
+    assert_eq!((again.status, again.json()["status"].as_str()), (202, Some("processing")));
+    let another =
+        door.send("POST", &confirm, &[("idempotency-key", "k4")], json!({"payment_method": "pm_other"})).await;
+    assert_eq!((another.status, another.json()["checkout_status"].as_str()), (409, Some("requires_action")));
+
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        close(&door.database.pool, vec![ending(id, None, None)]).await;
+    };
+    let (read, ()) = tokio::join!(door.send("GET", &path, &[("prefer", "wait=5")], Value::Null), end);
+    assert_eq!((read.status, read.json()["status"].as_str()), (200, Some("completed")));
+    let cancel = door.send("POST", &format!("{path}/cancel"), &[("idempotency-key", "k5")], json!({})).await;
+    assert_eq!(
+        (cancel.status, cancel.json()["type"].as_str()),
+        (409, Some("https://makegood.dev/problems/checkout-final"))
+    );
+
+    let order = format!("/v1/orders/{}", opened.json()["order_id"].as_str().expect("an order's id"));
+    let read = door.send("GET", &order, &[], Value::Null).await;
+    assert_eq!(read.json()["lines"][0]["amount"], json!({"amount": "12.34", "currency": "GBP"}));
+    let unchanged = door.send("GET", &order, &[("if-none-match", "\"2\"")], Value::Null).await;
+    assert_eq!(unchanged.status, StatusCode::NOT_MODIFIED.as_u16());
+    let page =
+        door.send("GET", "/v1/orders?customer=BUYER@example.com&status=completed&limit=1", &[], Value::Null).await;
+    assert_eq!((page.json()["data"][0]["id"].as_str(), &page.json()["next"]), (order.rsplit('/').next(), &Value::Null));
+    door.database.verify_and_drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_stored_for_what_is_refused_at_the_door() {
+    let door = Door::open().await;
+    let no_key = door.send("POST", "/v1/checkouts", &[], door.request()).await;
+    assert_eq!(no_key.status, 400);
+    let mut foreign = door.request();
+    foreign["cart_id"] =
+        json!(sealed_id::seal(&door.secret, "crt", shop(), Uuid::from_u128(9)).replace("crt_0", "crt_1"));
+    assert_eq!(door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], foreign).await.status, 404);
+    for field in ["payment_method", "email"] {
+        let mut numbers = door.confirming();
+        numbers[field] = json!(4_242_424_242_424_242_u64);
+        let refused = door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], numbers).await;
+        assert!(refused.status == 422 && (field == "email" || !refused.body.contains("4242")), "{refused:?}");
+    }
+    let stored: i64 =
+        sqlx::query_scalar("select (select count(*) from checkout) + (select count(*) from idempotency_key)")
+            .fetch_one(&door.database.pool)
+            .await
+            .expect("counts");
+    assert_eq!(stored, 0);
+    door.database.verify_and_drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_tells_an_orders_events_from_where_the_client_left_off() {
+    use futures::StreamExt as _;
+
+    let door = Door::open().await;
+    let request = door.confirming();
+    let (opened, id) =
+        tokio::join!(door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], request), door.open_next());
+    let order = opened.json()["order_id"].as_str().expect("an order's id").to_owned();
+    let follow = |last: &str| {
+        let request =
+            Request::get(format!("/v1/orders/{order}/events")).header("authorization", format!("Bearer {}", door.key));
+        let request = request.header("last-event-id", last).body(Body::empty()).expect("a request");
+        door.router.clone().oneshot(request)
+    };
+    let mut first = follow("0").await.expect("infallible").into_body().into_data_stream();
+    assert_eq!(follow("0").await.expect("infallible").status(), StatusCode::TOO_MANY_REQUESTS, "one place only");
+    let told = String::from_utf8(first.next().await.expect("an event").expect("a body").to_vec()).expect("UTF-8");
+    assert!(told.contains("event: order.opened") && told.contains("id: 1"), "{told}");
+    drop(first);
+
+    close(&door.database.pool, vec![ending(id, Some(("authorize_payment", "card_declined")), None)]).await;
+    let mut second = follow("1").await.expect("infallible").into_body().into_data_stream();
+    let told = String::from_utf8(second.next().await.expect("an event").expect("a body").to_vec()).expect("UTF-8");
+    assert!(told.contains("event: order.failed") && told.contains("card_declined"), "{told}");
+    drop(second);
+    door.database.verify_and_drop().await;
+}

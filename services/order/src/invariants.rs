@@ -1,0 +1,79 @@
+//! What must always be true of checkouts and orders, as queries that find the exceptions.
+
+use makegood_chassis::invariant::Invariant;
+
+pub(crate) const INVARIANTS: &[Invariant] = &[
+    Invariant {
+        promise: "P1",
+        name: "one_order_per_checkout_token",
+        says: "Every order belongs to the one checkout of its token, and no token has two checkouts.",
+        sql: r#"
+            select o.id::text, jsonb_build_object('checkout', o.checkout_id)
+            from orders o left join checkout c on c.id = o.checkout_id and c.order_id = o.id
+                 and c.account_id = o.account_id and c.livemode = o.livemode
+            where c.id is null
+            union all
+            select min(id::text), jsonb_build_object('checkouts', count(*))
+            from checkout group by account_id, livemode, token_hash having count(*) > 1
+        "#,
+    },
+    Invariant {
+        promise: "P3",
+        name: "accepted_checkouts_open_or_fail",
+        says: "No checkout waits unopened for more than ten minutes: its saga is told again until it answers.",
+        sql: r#"
+            select id::text, jsonb_build_object('created_at', created_at, 'resend_count', resend_count)
+            from checkout
+            where decided_at is null and opened_at is null and created_at < now() - interval '10 minutes'
+        "#,
+    },
+    Invariant {
+        promise: "P3",
+        name: "open_checkouts_are_decided",
+        says: "No checkout stays open or unpaid for more than a day: its hold has ended long before.",
+        sql: r#"
+            select id::text, jsonb_build_object('status', status, 'hold_expires_at', hold_expires_at)
+            from checkout
+            where decided_at is null and opened_at is not null and created_at < now() - interval '1 day'
+              and hold_expires_at < now() - interval '1 day'
+        "#,
+    },
+    Invariant {
+        promise: "P3",
+        name: "what_the_saga_may_not_know_is_told_again",
+        says: "A checkout that is not open yet, or called off and undecided, has a timer that tells its saga again.",
+        sql: r#"
+            select id::text, jsonb_build_object('status', status, 'cancel_requested', cancel_requested)
+            from checkout
+            where decided_at is null and resend_at is null and (opened_at is null or cancel_requested)
+        "#,
+    },
+    Invariant {
+        promise: "P8",
+        name: "order_and_checkout_agree",
+        says: "An opened checkout has its order, in the same state and with the same total.",
+        sql: r#"
+            select c.id::text, jsonb_build_object('checkout', c.status, 'order', o.status, 'total_minor', o.total_minor)
+            from checkout c left join orders o on o.id = c.order_id
+            where c.opened_at is not null
+              and (o.id is null or o.total_minor <> c.opened_total_minor or o.currency <> c.currency
+                   or o.status <> case when c.decided_at is null then 'pending' else c.status end)
+        "#,
+    },
+    Invariant {
+        promise: "P8",
+        name: "order_events_are_contiguous",
+        says: "The events of an order carry the versions 1 to the order's own, without gap or repetition (I8).",
+        sql: r#"
+            select o.id::text, jsonb_build_object('version', o.version, 'events', e.events, 'last', e.last)
+            from orders o
+            left join (
+                select account_id, livemode, subject, count(*) as events, count(distinct version) as versions,
+                       min(version) as first, max(version) as last
+                from event_log where name like 'order.%' group by account_id, livemode, subject
+            ) e on e.account_id = o.account_id and e.livemode = o.livemode
+                and e.subject = 'ord_' || replace(o.id::text, '-', '')
+            where e.last is distinct from o.version or e.first <> 1 or e.events <> o.version or e.versions <> o.version
+        "#,
+    },
+];

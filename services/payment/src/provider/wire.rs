@@ -1,0 +1,128 @@
+//! The provider's requests and answers as JSON, and how they map to ours.
+
+use anyhow::Context as _;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    operation::{Kind, Operation, Refusal, Said},
+    store::Intent,
+};
+
+#[derive(Serialize)]
+struct Authorization<'a> {
+    merchant: Uuid,
+    amount_minor: i64,
+    currency: &'a str,
+    payment_method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Void {
+    authorization: Uuid,
+}
+
+/// A capture or a refund.
+#[derive(Serialize)]
+struct Movement<'a> {
+    authorization: Uuid,
+    amount_minor: i64,
+    currency: &'a str,
+}
+
+/// The path under the provider's base and the body of the request for an operation.
+pub(super) fn request(operation: &Operation, intent: &Intent) -> anyhow::Result<(&'static str, Vec<u8>)> {
+    let authorization = intent.authorization_id;
+    let movement = Movement { authorization, amount_minor: operation.amount_minor, currency: &intent.currency };
+    let (path, body) = match operation.kind {
+        Kind::Authorize => ("authorizations", serde_json::to_vec(&authorization_of(operation, intent))),
+        Kind::Capture => ("captures", serde_json::to_vec(&movement)),
+        Kind::Void => ("voids", serde_json::to_vec(&Void { authorization })),
+        Kind::Refund => ("refunds", serde_json::to_vec(&movement)),
+    };
+    Ok((path, body.context("writing a request to the provider")?))
+}
+
+fn authorization_of<'a>(operation: &Operation, intent: &'a Intent) -> Authorization<'a> {
+    Authorization {
+        merchant: intent.account.id,
+        amount_minor: operation.amount_minor,
+        currency: &intent.currency,
+        payment_method: &intent.payment_method,
+        order_id: intent.order_id,
+        reference: intent.reference.as_deref(),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Succeeded,
+    Declined,
+    RequiresAction,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: Status,
+    provider_reference: Option<String>,
+    code: Option<String>,
+    decline_code: Option<String>,
+    redirect_url: Option<String>,
+}
+
+/// What an answer says. Only a 2xx with a body that is understood says anything.
+pub(super) fn read(status: StatusCode, body: &[u8]) -> anyhow::Result<Said> {
+    anyhow::ensure!(status.is_success(), "the provider answered {status}");
+    let answer: Answer = serde_json::from_slice(body).context("the provider's answer cannot be read")?;
+    Ok(match answer.status {
+        Status::Succeeded => Said::Succeeded {
+            provider_reference: answer.provider_reference.context("a success without a reference")?,
+        },
+        Status::Declined => Said::Declined {
+            provider_reference: answer.provider_reference,
+            refusal: Refusal {
+                code: answer.code.unwrap_or_else(|| "card_declined".to_owned()),
+                decline_code: answer.decline_code,
+            },
+        },
+        Status::RequiresAction => Said::ActionRequired {
+            redirect_url: answer.redirect_url.context("an action without an address")?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clear_answer_says_anything() {
+        let said = |status: u16, body: &str| read(StatusCode::from_u16(status).expect("a status"), body.as_bytes()).ok();
+        let done = Said::Succeeded { provider_reference: "ch_1".to_owned() };
+        assert_eq!(said(200, r#"{"status":"succeeded","provider_reference":"ch_1"}"#), Some(done));
+        for (status, body) in [
+            (500, r#"{"status":"declined"}"#),
+            (409, r#"{"status":"succeeded","provider_reference":"ch_1"}"#),
+            (302, ""),
+            (200, ""),
+            (200, "<html>"),
+            (200, r#"{"status":"succeeded"}"#),
+            (200, r#"{"status":"requires_action"}"#),
+            (200, r#"{"status":"processing"}"#),
+        ] {
+            assert_eq!(said(status, body), None, "{status} {body}");
+        }
+    }
+}

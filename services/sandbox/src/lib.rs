@@ -1,0 +1,62 @@
+//! The pretend outside world: a card provider and a carrier that speak the real protocols, keep durable books of their
+//! own, and misbehave on demand. For test mode only: nothing here may face the internet.
+//!
+//! The card provider takes each request once by the operation's id (`provider_books`), by rules that are pure (`charge`),
+//! with cards that do what their token says (`test_card`), and tells the merchant what was decided later
+//! (`provider_callbacks`). The [`carrier`](run) ships what it is announced and tells. `faults` says what goes wrong.
+//!
+//! It stands for somebody else's computers: it depends on no service, reads nobody's database, and nobody reads its own.
+
+mod config;
+
+mod charge;
+mod test_card;
+
+mod provider_books;
+
+mod callback_client;
+mod carrier;
+mod provider_callbacks;
+mod signature;
+
+mod faults;
+mod first_cut;
+
+mod http;
+mod invariants;
+
+pub use config::{Config, MerchantKey};
+
+use makegood_chassis::{http::HttpContext, invariant::Invariant, secret::Secret};
+use makegood_messaging::worker::Worker;
+
+use crate::{callback_client::CallbackClient, signature::SigningKey};
+
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sandbox");
+
+/// The HTTP routes. Spawns the task that takes requests in batches, so it is called inside a runtime.
+pub fn router(http: HttpContext, config: Config) -> axum::Router {
+    http::router(http, config)
+}
+
+/// The description of [`router`].
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    http::openapi()
+}
+
+/// Sends the callbacks of both partners until shutdown. They are signed with keys derived from the secret.
+pub async fn run(worker: Worker, secret: Secret, config: Config) -> anyhow::Result<()> {
+    let Worker { db, clock, shutdown, .. } = worker;
+    let to_merchant = CallbackClient::new("Provider-Signature", SigningKey::of_provider(&secret), clock.clone())?;
+    let to_sender = CallbackClient::new("Carrier-Signature", SigningKey::of_carrier(&secret), clock)?;
+    tokio::try_join!(
+        provider_callbacks::run(db.clone(), shutdown.clone(), to_merchant, config.sandbox_provider_callback_url),
+        carrier::run(db, shutdown, to_sender),
+    )?;
+    Ok(())
+}
+
+/// What the sandbox's own books are checked against.
+pub fn invariants() -> &'static [Invariant] {
+    invariants::INVARIANTS
+}

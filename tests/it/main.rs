@@ -1,0 +1,5 @@
+//! System tests: the promises of the design, kept by real processes. One binary, one system at a time.
+
+mod checkout;
+mod one_key_one_answer;
+mod oversell;
