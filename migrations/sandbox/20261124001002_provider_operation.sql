@@ -5,7 +5,7 @@ create table provider_operation (
     kind               text not null constraint provider_operation_kind check (kind in ('authorize', 'capture', 'void', 'refund')),
     authorization_id   uuid not null,
     content_hash       bytea not null,   -- SHA-256 of what was asked
-    amount_minor       bigint,
+    amount_minor       bigint not null,  -- as asked for; of a void, what it let go
     currency           text,
     status             text not null constraint provider_operation_status check (status in ('succeeded', 'declined', 'requires_action')),
     code               text,

@@ -15,6 +15,9 @@ use crate::layout;
 /// Longer than any request may take: parked duplicates wait up to 20 s, `Prefer: wait` up to 30 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// An event takes milliseconds; after a test has lost all of JetStream, until the log is told again.
+const PRICED_WITHIN: Duration = Duration::from_secs(60);
+
 /// Whose key a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum As {
@@ -63,7 +66,14 @@ impl Api {
     }
 
     /// Sends one request. An `Err` means that no answer came, as happens to a client of a process that is killed.
-    pub async fn send(&self, method: Method, path: &str, caller: As, token: Option<&str>, body: Option<&Value>) -> Result<Answer> {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        caller: As,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Answer> {
         let url = format!("{}{path}", self.addresses[layout::role_of(path)]);
         let mut request = self.client.request(method, url).bearer_auth(&self.keys[&caller]);
         if let Some(token) = token {
@@ -102,17 +112,25 @@ impl Api {
         format!("it-{}", self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Puts a product on sale with this much stock in one warehouse.
+    /// Puts a product on sale with this much stock in one warehouse, and waits until it can be bought.
     pub async fn sell(&self, sku: &str, price: &str, quantity: i64) -> Result<()> {
         let product = json!({"title": format!("Product {sku}"), "prices": [{"amount": price, "currency": "GBP"}]});
         expect(self.put(&format!("/v1/products/{sku}"), As::Shop, &product).await?, "putting a product on sale")?;
-        expect(self.put("/v1/admin/warehouses/main", As::Operator, &json!({"priority": 1})).await?, "opening a warehouse")?;
+        expect(
+            self.put("/v1/admin/warehouses/main", As::Operator, &json!({"priority": 1})).await?,
+            "opening a warehouse",
+        )?;
         let receipts = json!({"receipts": [{"sku": sku, "warehouse": "main", "quantity": quantity}]});
         expect(self.post("/v1/admin/stock/receipts", As::Operator, &receipts).await?, "receiving stock")?;
+        // Prices reach carts by event.
+        crate::until(&format!("carts know the price of {sku}"), PRICED_WITHIN, async || {
+            self.cart(&[(sku, 1)]).await.ok()
+        })
+        .await;
         Ok(())
     }
 
-    /// A cart with these lines; its id. Prices reach the cart by event, so a product that was just put on sale may take a moment.
+    /// A cart with these lines; its id.
     pub async fn cart(&self, lines: &[(&str, i64)]) -> Result<String> {
         let lines: Vec<Value> = lines.iter().map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity})).collect();
         let answer = self.post("/v1/carts", As::Buyer, &json!({"currency": "GBP", "lines": lines})).await?;

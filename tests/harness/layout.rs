@@ -1,7 +1,8 @@
 //! Which role serves which path: what one address in front of them does in production.
 
 /// As `makegood serve` names them.
-pub(crate) const ROLES: [&str; 9] = ["order", "cart", "catalog", "inventory", "payment", "fulfillment", "orchestrator", "sandbox", "auditor"];
+pub(crate) const ROLES: [&str; 9] =
+    ["order", "cart", "catalog", "inventory", "payment", "fulfillment", "orchestrator", "sandbox", "auditor"];
 
 /// The first prefix that fits decides.
 const SERVED_BY: [(&str, &str); 14] = [

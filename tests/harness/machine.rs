@@ -52,7 +52,11 @@ pub(crate) fn binary() -> Result<PathBuf> {
     let own = std::env::current_exe().context("finding the test's own file")?;
     let profile = own.parent().and_then(Path::parent).context("the test's file lies in no target folder")?;
     let binary = profile.join("makegood");
-    ensure!(binary.exists(), "{} is missing: build it first (make test does), or name it in MAKEGOOD_BIN", binary.display());
+    ensure!(
+        binary.exists(),
+        "{} is missing: build it first (make test does), or name it in MAKEGOOD_BIN",
+        binary.display()
+    );
     Ok(binary)
 }
 
@@ -70,6 +74,12 @@ pub(crate) async fn run(binary: &Path, args: &[&str], env: &[(String, String)]) 
     command.args(args).envs(env.iter().cloned()).kill_on_drop(true);
     let output = command.output().await.with_context(|| format!("running makegood {}", args.join(" ")))?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(output.status.success(), "makegood {} ended with {}:\n{stdout}{}", args.join(" "), output.status, String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "makegood {} ended with {}:\n{stdout}{}",
+        args.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(stdout)
 }

@@ -95,7 +95,8 @@ impl System {
     }
 
     async fn start_roles(&mut self, ports: &BTreeMap<&'static str, u16>) -> Result<()> {
-        let launches = ports.iter().map(|(&role, &port)| Ok((role, self.launch(role, port)?))).collect::<Result<Vec<_>>>()?;
+        let launches =
+            ports.iter().map(|(&role, &port)| Ok((role, self.launch(role, port)?))).collect::<Result<Vec<_>>>()?;
         let started = launches.into_iter().map(|(role, launch)| {
             let notify = self.notify.clone();
             async move { Process::start(launch, notify).await.map(|process| (role, process)) }
@@ -107,7 +108,11 @@ impl System {
     fn launch(&self, role: &'static str, port: u16) -> Result<Launch> {
         let ops_port = port::choose()?;
         let mut env = self.env.clone();
-        env.extend([("MAKEGOOD_PORT".to_owned(), port.to_string()), ("MAKEGOOD_OPS_PORT".to_owned(), ops_port.to_string())]);
+        env.extend([
+            ("MAKEGOOD_PORT".to_owned(), port.to_string()),
+            ("MAKEGOOD_OPS_PORT".to_owned(), ops_port.to_string()),
+        ]);
+        env.push(("NO_COLOR".to_owned(), "1".to_owned()));
         let file = |suffix: &str| self.folder.path().join(format!("{role}.{suffix}"));
         Ok(Launch {
             identity: Identity {

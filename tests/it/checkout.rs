@@ -24,10 +24,11 @@ async fn an_order_completes_and_a_declined_one_is_made_good() {
 
     // Two are sold, and the three of the declined order are back.
     let mut inventory = system.database("inventory").await;
-    let (on_hand, bound): (i64, i64) = sqlx::query_as("select sum(on_hand)::bigint, sum(held + allocated)::bigint from stock where sku = 'TEA'")
-        .fetch_one(&mut inventory)
-        .await
-        .expect("counts");
+    let (on_hand, bound): (i64, i64) =
+        sqlx::query_as("select sum(on_hand)::bigint, sum(held + allocated)::bigint from stock where sku = 'TEA'")
+            .fetch_one(&mut inventory)
+            .await
+            .expect("counts");
     assert_eq!((on_hand, bound), (8, 0));
     system.finish().await;
 }

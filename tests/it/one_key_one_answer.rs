@@ -28,11 +28,15 @@ async fn a_thousand_equal_checkouts_at_once_are_one_order_one_charge_and_one_ans
     assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
     assert_eq!(system.api.wait_until_ended(answers[0].text_at("/id"), DECIDED_WITHIN).await, "completed");
 
-    let orders: i64 = sqlx::query_scalar("select count(*) from orders").fetch_one(&mut system.database("order").await).await.expect("counts");
-    let charges: i64 = sqlx::query_scalar("select count(*) from payment_operation where kind = 'capture' and state = 'succeeded'")
-        .fetch_one(&mut system.database("payment").await)
+    let orders: i64 = sqlx::query_scalar("select count(*) from orders")
+        .fetch_one(&mut system.database("order").await)
         .await
         .expect("counts");
+    let charges: i64 =
+        sqlx::query_scalar("select count(*) from payment_operation where kind = 'capture' and state = 'succeeded'")
+            .fetch_one(&mut system.database("payment").await)
+            .await
+            .expect("counts");
     assert_eq!((orders, charges), (1, 1));
     system.finish().await;
 }

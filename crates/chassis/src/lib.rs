@@ -19,8 +19,11 @@ pub mod http;
 
 pub mod auth;
 pub mod batcher;
+pub mod callback_signature;
+pub mod entity_tag;
 pub mod extract;
 pub mod idempotency;
+pub mod page;
 pub mod problem;
 pub mod sealed_id;
 pub mod secret;

@@ -62,7 +62,9 @@ impl<K: Kind> Id<K> {
 
 /// Why a text is no id of the expected kind; worded for the caller of the API.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("expected an id such as `{prefix}_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f`: the prefix `{prefix}_` and 32 hexadecimal digits")]
+#[error(
+    "expected an id such as `{prefix}_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f`: the prefix `{prefix}_` and 32 hexadecimal digits"
+)]
 pub struct ParseIdError {
     prefix: &'static str,
 }
@@ -146,7 +148,9 @@ mod tests {
 
     #[test]
     fn another_kind_a_hyphenated_uuid_and_noise_are_refused() {
-        for text in ["crt_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f", "ord_0198f0c2-a3b4-7c5d-8e9f-0a1b2c3d4e5f", "ord_", "", "ord_zz"] {
+        for text in
+            ["crt_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f", "ord_0198f0c2-a3b4-7c5d-8e9f-0a1b2c3d4e5f", "ord_", "", "ord_zz"]
+        {
             assert!(text.parse::<OrderId>().is_err(), "{text}");
         }
     }

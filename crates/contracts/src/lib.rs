@@ -1,6 +1,6 @@
 //! The wire: everything that two roles must agree on, and nothing else.
 //!
-//! Reading order: who ([`account`]), what things are called ([`id`]), what they cost ([`money`]),
+//! Reading order: who ([`account`]), what things are called ([`id`]), what they cost ([`money`]), what people may write ([`plain_text`]),
 //! how a step travels ([`command`], [`reply`]), where it travels ([`subject`]), what the rest of the
 //! world is told ([`event`]), and then one module per participant with the payloads of its commands.
 //!
@@ -10,6 +10,7 @@
 pub mod account;
 pub mod id;
 pub mod money;
+pub mod plain_text;
 
 pub mod command;
 pub mod event;

@@ -145,7 +145,13 @@ mod tests {
         assert_eq!(Money::parse("12.34", Currency::GBP), Ok(Money::new(1234, Currency::GBP)));
         assert_eq!(Money::parse("500", Currency::JPY), Ok(Money::new(500, Currency::JPY)));
         assert_eq!(Money::parse("1.230", Currency::KWD), Ok(Money::new(1230, Currency::KWD)));
-        for (amount, currency) in [("12.3", Currency::GBP), ("12", Currency::GBP), ("12.340", Currency::GBP), ("5.0", Currency::JPY), ("1.23", Currency::KWD)] {
+        for (amount, currency) in [
+            ("12.3", Currency::GBP),
+            ("12", Currency::GBP),
+            ("12.340", Currency::GBP),
+            ("5.0", Currency::JPY),
+            ("1.23", Currency::KWD),
+        ] {
             assert!(matches!(Money::parse(amount, currency), Err(MoneyError::WrongDigits { .. })), "{amount}");
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::{
-    ConnectOptions, Event,
+    ConnectOptions, Event, ServerAddr,
     jetstream::{
         self,
         context::ContextBuilder,
@@ -41,32 +41,38 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// Connects (retrying with backoff and jitter until it works) and declares the streams.
+    /// Begins to connect, and goes on with backoff and jitter until it works: what is published before then waits or
+    /// fails like during any outage. Streams are declared by whoever finds them missing.
+    ///
+    /// # Errors
+    /// A URL that is none. User and password in it are used.
     pub async fn connect(url: &str, name: &str) -> anyhow::Result<Self> {
         let (connected, connections) = watch::channel(0_u64);
-        let options = ConnectOptions::new()
-            .name(name)
-            .retry_on_initial_connect()
-            .max_reconnects(None)
-            .reconnect_delay_callback(reconnect_delay)
-            .event_callback(move |event| {
-                let connected = connected.clone();
-                async move {
-                    if matches!(event, Event::Connected) {
-                        connected.send_modify(|count| *count += 1);
-                    } else {
-                        tracing::warn!(%event, "NATS connection");
-                    }
+        let address: ServerAddr = url.parse().context("NATS_URL is no address such as nats://127.0.0.1:4222")?;
+        let options = match (address.username(), address.password()) {
+            (Some(user), Some(password)) => {
+                ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+            }
+            _ => ConnectOptions::new(),
+        }
+        .name(name)
+        .retry_on_initial_connect()
+        .max_reconnects(None)
+        .reconnect_delay_callback(reconnect_delay)
+        .event_callback(move |event| {
+            let connected = connected.clone();
+            async move {
+                if matches!(event, Event::Connected) {
+                    connected.send_modify(|count| *count += 1);
+                } else {
+                    tracing::warn!(%event, "NATS connection");
                 }
-            });
-        let client = options.connect(url).await.context("connecting to NATS")?;
-        let jetstream = ContextBuilder::new()
-            .timeout(Duration::from_secs(5))
-            .ack_timeout(ACK_TIMEOUT)
-            .build(client.clone());
-        let bus = Self { client, jetstream, connections };
-        bus.declare_streams_until_done().await;
-        Ok(bus)
+            }
+        });
+        let client = options.connect(address).await.context("connecting to NATS")?;
+        let jetstream =
+            ContextBuilder::new().timeout(Duration::from_secs(5)).ack_timeout(ACK_TIMEOUT).build(client.clone());
+        Ok(Self { client, jetstream, connections })
     }
 
     /// Counts up with each (re)connection: whoever pulls must pull anew then.
@@ -102,20 +108,9 @@ impl Bus {
                 allow_direct: true,
                 ..StreamConfig::default()
             };
-            self.jetstream
-                .get_or_create_stream(config)
-                .await
-                .with_context(|| format!("declaring stream {name}"))?;
+            self.jetstream.get_or_create_stream(config).await.with_context(|| format!("declaring stream {name}"))?;
         }
         Ok(())
-    }
-
-    async fn declare_streams_until_done(&self) {
-        let mut backoff = crate::backoff::Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-        while let Err(error) = self.declare_streams().await {
-            tracing::warn!(error = format!("{error:#}"), "JetStream is not ready; trying again");
-            tokio::time::sleep(backoff.next_delay()).await;
-        }
     }
 
     /// Publishes one message and waits for JetStream's ack. A missing stream is made again once.

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 pub use async_nats::jetstream::Message;
-use async_nats::jetstream::{
-    consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
-};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use futures::{FutureExt as _, StreamExt as _};
 use makegood_chassis::shutdown::Shutdown;
 use tokio::sync::watch;

@@ -30,7 +30,11 @@ use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 
-use crate::{backoff::Backoff, consumer::{Consumer, ack_all}, worker::Worker};
+use crate::{
+    backoff::Backoff,
+    consumer::{Consumer, ack_all},
+    worker::Worker,
+};
 use delivery::{Answer, Delivery};
 
 /// Messages taken at once; each may carry many commands.

@@ -15,7 +15,7 @@ use makegood_messaging::{
     participant::{Job, Participant},
     worker::Worker,
 };
-use makegood_testing::TestDatabase;
+use makegood_testing::{TestDatabase, nats_url};
 use sqlx::PgConnection;
 use tokio::task::LocalSet;
 use uuid::Uuid;
@@ -43,8 +43,7 @@ impl Bench {
             .execute(&database.db)
             .await
             .expect("creates");
-        let nats = std::env::var("MAKEGOOD_TEST_NATS_URL").expect("MAKEGOOD_TEST_NATS_URL names a NATS server for tests");
-        let bus = Bus::connect(&nats, service).await.expect("connects");
+        let bus = Bus::connect(&nats_url(), service).await.expect("connects");
         let shutdown = Shutdown::default();
         let clock = DbClock::measure(&database.db).await.expect("a clock");
         let worker = Worker { db: database.db.clone(), bus: bus.clone(), clock, shutdown: shutdown.clone() };
@@ -75,14 +74,16 @@ impl Bench {
     async fn send(&self, commands: &[Command]) {
         for (direction, verb) in [(Direction::Do, "put_note"), (Direction::Undo, "take_note")] {
             let some: Vec<_> = commands.iter().filter(|command| command.key.direction == direction).collect();
-            self.bus.publish_all(&subject::command(&format!("{}.{verb}", self.service)), &some).await.expect("published");
+            self.bus
+                .publish_all(&subject::command(&format!("{}.{verb}", self.service)), &some)
+                .await
+                .expect("published");
         }
     }
 
     /// The next `count` replies on this test's own subject, read without a consumer of the stream.
     async fn listen(&self) -> async_nats::Subscriber {
-        let nats = std::env::var("MAKEGOOD_TEST_NATS_URL").expect("named");
-        let client = async_nats::connect(nats).await.expect("connects");
+        let client = async_nats::connect(nats_url()).await.expect("connects");
         let subscriber = client.subscribe(self.reply_to.clone()).await.expect("subscribes");
         client.flush().await.expect("flushed");
         subscriber
@@ -184,15 +185,20 @@ async fn one_poisonous_command_among_many_is_parked_alone() {
         bench.send(&commands).await;
         let answered = take_replies(&mut replies, 200).await;
         assert_eq!(answered.iter().filter(|reply| is_done(reply)).count(), 198);
-        let defects = answered.iter().filter(|reply| matches!(reply.outcome, Outcome::Failed { retryable: false, .. })).count();
+        let defects =
+            answered.iter().filter(|reply| matches!(reply.outcome, Outcome::Failed { retryable: false, .. })).count();
         assert_eq!(defects, 2);
         // What is no command at all has nobody to be answered to; it is parked, and what stands beside it goes on.
-        let mixed = format!("[{{\"no\": \"command\"}}, {}]", serde_json::to_string(&bench.command(Uuid::now_v7(), Direction::Do, "x")).expect("JSON"));
+        let mixed = format!(
+            "[{{\"no\": \"command\"}}, {}]",
+            serde_json::to_string(&bench.command(Uuid::now_v7(), Direction::Do, "x")).expect("JSON")
+        );
         let subject = subject::command(&format!("{}.put_note", bench.service));
         bench.bus.publish(&subject, mixed.into_bytes()).await.expect("published");
         assert!(is_done(&take_replies(&mut replies, 1).await[0]));
         assert_eq!(bench.effects().await, 199);
-        let parked: i64 = sqlx::query_scalar("select count(*) from dead_letter").fetch_one(&bench.database.db).await.expect("counts");
+        let parked: i64 =
+            sqlx::query_scalar("select count(*) from dead_letter").fetch_one(&bench.database.db).await.expect("counts");
         assert_eq!(parked, 3);
         bench.stop().await;
     })
@@ -223,8 +229,7 @@ async fn a_deleted_consumer_is_made_again_and_commands_sent_again_are_handled() 
         let mut replies = bench.listen().await;
         bench.send(&[bench.command(Uuid::now_v7(), Direction::Do, "x")]).await;
         take_replies(&mut replies, 1).await;
-        let nats = std::env::var("MAKEGOOD_TEST_NATS_URL").expect("named");
-        let jetstream = jetstream::new(async_nats::connect(nats).await.expect("connects"));
+        let jetstream = jetstream::new(async_nats::connect(nats_url()).await.expect("connects"));
         jetstream.delete_consumer_from_stream(bench.service, subject::COMMAND_STREAM).await.expect("deleted");
         bench.send(&[bench.command(Uuid::now_v7(), Direction::Do, "x")]).await;
         // The new consumer reads the stream from its beginning, so the first command is answered once more.

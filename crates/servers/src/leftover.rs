@@ -39,7 +39,9 @@ impl Identity {
             }
         }
         match fs::remove_file(&self.pid_file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("removing {}", self.pid_file.display())),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("removing {}", self.pid_file.display()))
+            }
             Ok(()) | Err(_) => Ok(()),
         }
     }

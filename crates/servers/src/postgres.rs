@@ -121,7 +121,10 @@ fn remove_stale_postmaster_pid(data: &Path, mark: &str, notify: &Notify) -> Resu
             fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))
         }
         pid_file::Holder::Running(pid) => {
-            bail!("a PostgreSQL that was not started by makegood uses {} (process {pid}): stop it first", data.display())
+            bail!(
+                "a PostgreSQL that was not started by makegood uses {} (process {pid}): stop it first",
+                data.display()
+            )
         }
     }
 }
@@ -142,7 +145,9 @@ async fn create_cluster(wheels: &Wheels, folder: &Path, password: &str, durabili
     // Made beside its place and moved there when whole, so that an interrupted start leaves no half of it.
     let fresh = folder.join("data.new");
     match fs::remove_dir_all(&fresh) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context("removing an interrupted initdb's folder"),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).context("removing an interrupted initdb's folder");
+        }
         Ok(()) | Err(_) => {}
     }
     initdb(wheels, &fresh, &password_file, durability).await?;
@@ -165,7 +170,12 @@ async fn initdb(wheels: &Wheels, data: &Path, password_file: &Path, durability: 
     }
     let output = command.output().await.context("running initdb")?;
     if !output.status.success() {
-        bail!("initdb ended with {}:\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "initdb ended with {}:\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(())
 }

@@ -119,7 +119,11 @@ impl Process {
         if tokio::time::timeout(within, self.exited()).await.is_ok_and(|ended| ended.is_ok()) {
             return Ok(());
         }
-        (self.notify)(&format!("{} did not stop within {} s and is killed", self.launch.identity.name, within.as_secs()));
+        (self.notify)(&format!(
+            "{} did not stop within {} s and is killed",
+            self.launch.identity.name,
+            within.as_secs()
+        ));
         self.signal(Signal::KILL);
         self.exited().await.map(drop)
     }
@@ -141,11 +145,19 @@ impl Process {
             }
             if let Some(status) = self.exit_status()? {
                 self.ended();
-                bail!("{} ended with {status} while it started; its log says:\n{}", self.launch.identity.name, self.log_since(log_start));
+                bail!(
+                    "{} ended with {status} while it started; its log says:\n{}",
+                    self.launch.identity.name,
+                    self.log_since(log_start)
+                );
             }
             if Instant::now() >= deadline {
                 self.stop().await?;
-                bail!("{} was not ready in time; its log says:\n{}", self.launch.identity.name, self.log_since(log_start));
+                bail!(
+                    "{} was not ready in time; its log says:\n{}",
+                    self.launch.identity.name,
+                    self.log_since(log_start)
+                );
             }
             sleep(POLL).await;
         }
@@ -178,7 +190,8 @@ impl Process {
         }
         let child = command.spawn().with_context(|| format!("starting {}", launch.program.display()))?;
         let pid = child.id().context("a process that was just started has no number")?;
-        fs::write(&launch.identity.pid_file, pid.to_string()).with_context(|| format!("writing {}", launch.identity.pid_file.display()))?;
+        fs::write(&launch.identity.pid_file, pid.to_string())
+            .with_context(|| format!("writing {}", launch.identity.pid_file.display()))?;
         self.child = Some(child);
         Ok(if begin_anew { 0 } else { log_length })
     }

@@ -20,9 +20,12 @@ pub fn needed() -> Result<Option<User>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    let passwd = fs::read_to_string("/etc/passwd").context("reading /etc/passwd for a user that PostgreSQL can run as")?;
+    let passwd =
+        fs::read_to_string("/etc/passwd").context("reading /etc/passwd for a user that PostgreSQL can run as")?;
     let found = CANDIDATES.iter().find_map(|name| find(&passwd, name));
-    found.map(Some).context("PostgreSQL refuses to run as root, and /etc/passwd has no user `nobody`: start as another user")
+    found
+        .map(Some)
+        .context("PostgreSQL refuses to run as root, and /etc/passwd has no user `nobody`: start as another user")
 }
 
 fn find(passwd: &str, name: &str) -> Option<User> {
@@ -76,7 +79,8 @@ mod tests {
 
     #[test]
     fn a_user_is_found_by_its_whole_name() {
-        let passwd = "root:x:0:0::/root:/bin/sh\nnobody2:x:7:7::/:/x\nnobody:x:65534:65533:nobody:/:/usr/sbin/nologin\n";
+        let passwd =
+            "root:x:0:0::/root:/bin/sh\nnobody2:x:7:7::/:/x\nnobody:x:65534:65533:nobody:/:/usr/sbin/nologin\n";
         assert_eq!(find(passwd, "nobody"), Some(User { name: "nobody".to_owned(), uid: 65_534, gid: 65_533 }));
         assert_eq!(find(passwd, "daemon"), None);
     }

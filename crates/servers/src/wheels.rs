@@ -71,7 +71,9 @@ fn reachable(user: &User, installed: &Path, home: &Path, notify: &Notify) -> Res
 
 fn tell(user: &User, what: &str, barrier: &Path, elsewhere: &Path, notify: &Notify) {
     let (user, barrier, elsewhere) = (&user.name, barrier.display(), elsewhere.display());
-    notify(&format!("PostgreSQL must not run as root, and the user {user} cannot enter {barrier}: its {what} lie in {elsewhere}"));
+    notify(&format!(
+        "PostgreSQL must not run as root, and the user {user} cannot enter {barrier}: its {what} lie in {elsewhere}"
+    ));
 }
 
 /// A folder of root's own that outlives a reboot, one for each that it stands in for.
@@ -87,7 +89,10 @@ fn elsewhere(closed: &Path) -> Result<PathBuf> {
     // Everybody may create names in /var/tmp: a folder that is not root's own is not to be trusted.
     let found = fs::symlink_metadata(&path).with_context(|| format!("looking at {}", path.display()))?;
     if !found.is_dir() || found.uid() != 0 {
-        bail!("{} exists and is not root's own folder: remove it, or set MAKEGOOD_HOME to a folder that everybody can enter", path.display());
+        bail!(
+            "{} exists and is not root's own folder: remove it, or set MAKEGOOD_HOME to a folder that everybody can enter",
+            path.display()
+        );
     }
     run(Command::new("chmod").arg("755").arg(&path))?;
     Ok(path)

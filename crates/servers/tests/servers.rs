@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use makegood_servers::{Notify, nats, pid_file, postgres, postgres::Durability, process::Process, wheels, wheels::Wheels};
+use makegood_servers::{
+    Notify, nats, pid_file, postgres, postgres::Durability, process::Process, wheels, wheels::Wheels,
+};
 
 /// A folder that is removed when the test ends, and what was said.
 struct Bench {
@@ -22,13 +24,16 @@ impl Bench {
         let said = Arc::new(Mutex::new(Vec::new()));
         let heard = said.clone();
         let notify: Notify = Arc::new(move |line: &str| heard.lock().expect("locks").push(line.to_owned()));
-        let installed = std::env::var("MAKEGOOD_SERVERS").expect("MAKEGOOD_SERVERS names the installed servers (make test sets it)");
+        let installed = std::env::var("MAKEGOOD_SERVERS")
+            .expect("MAKEGOOD_SERVERS names the installed servers (make test sets it)");
         let wheels = wheels::find(Path::new(&installed), &home, &notify).expect("finds the servers");
         Self { home, wheels, said, notify }
     }
 
     async fn postgres(&self) -> Process {
-        let server = postgres::prepare(&self.wheels, &self.home, Durability::ProcessDeath, &self.notify).await.expect("prepares");
+        let server = postgres::prepare(&self.wheels, &self.home, Durability::ProcessDeath, &self.notify)
+            .await
+            .expect("prepares");
         Process::start(server.launch, self.notify.clone()).await.expect("starts")
     }
 

@@ -25,7 +25,8 @@ impl TestDatabase {
     pub async fn create(service: &str, own: &Migrator) -> Self {
         let url = std::env::var("MAKEGOOD_TEST_DATABASE_URL")
             .expect("MAKEGOOD_TEST_DATABASE_URL names a PostgreSQL server on which tests may create databases");
-        let server: PgConnectOptions = url.parse().expect("MAKEGOOD_TEST_DATABASE_URL is the URL of a PostgreSQL server");
+        let server: PgConnectOptions =
+            url.parse().expect("MAKEGOOD_TEST_DATABASE_URL is the URL of a PostgreSQL server");
         let name = format!("test_{service}_{}", Uuid::now_v7().simple());
         run(&server, format!("create database {name}")).await;
         let options = server.clone().database(&name);

@@ -16,7 +16,6 @@ use crate::{
 mod cart_json;
 mod create_cart;
 mod delete_line;
-mod entity_tag;
 mod line_edit;
 mod put_line;
 mod read_cart;

@@ -26,7 +26,7 @@ use makegood_messaging::{event_log, worker::Worker};
 pub use config::Config;
 
 #[cfg(test)]
-mod test_database;
+mod test_prices;
 
 /// The schema of this service's database, beside the tables that every service has.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/cart");

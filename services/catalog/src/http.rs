@@ -7,7 +7,6 @@ use axum::{
 use makegood_chassis::http::HttpContext;
 use utoipa::OpenApi;
 
-mod entity_tag;
 mod import_products;
 mod list_products;
 mod product_json;

@@ -19,9 +19,6 @@ use makegood_messaging::{event_log, worker::Worker};
 
 pub use config::Config;
 
-#[cfg(test)]
-mod test_database;
-
 /// This service's name in subjects, consumers and logs.
 const SERVICE: &str = "catalog";
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use makegood_contracts::{catalog::check_sku, money::Money};
+use makegood_contracts::{catalog::check_sku, money::Money, plain_text::is_plain_text};
 
 /// Longest title: a paragraph, so that a cart of 2,000 lines still fits a message.
 pub const TITLE_CHARS_MAX: usize = 500;
@@ -75,11 +75,9 @@ impl Product {
 }
 
 fn check_title(title: &str) -> Result<(), InvalidProduct> {
-    if title.trim().is_empty() || title.chars().count() > TITLE_CHARS_MAX {
-        return Err(InvalidProduct::new("/title", format!("a title has 1 to {TITLE_CHARS_MAX} characters")));
-    }
-    if title.chars().any(char::is_control) {
-        return Err(InvalidProduct::new("/title", "a title has no control characters"));
+    if title.trim().is_empty() || !is_plain_text(title, TITLE_CHARS_MAX) {
+        let detail = format!("a title has 1 to {TITLE_CHARS_MAX} characters, none of them a control character");
+        return Err(InvalidProduct::new("/title", detail));
     }
     Ok(())
 }

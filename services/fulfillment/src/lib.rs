@@ -4,14 +4,13 @@
 //! (`commands`). From then on a released shipment is handed to the carrier until it has it (`shipment_handover`), and
 //! the carrier's signed callback says that it is on its way (`http`), which the rest of the world is told as an event.
 //!
-//! Reading order: `shipment` holds the rules, pure; `carrier_signature` is why a callback is believed; then commands,
+//! Reading order: `shipment` holds the rules, pure; then commands,
 //! hand-over, HTTP, and `invariants`.
 //!
 //! Shipment rows are locked in the order of their ids, everywhere; the hand-over does not wait for locks at all.
 
 mod config;
 
-mod carrier_signature;
 mod shipment;
 
 mod commands;
@@ -23,9 +22,6 @@ mod shipment_handover;
 mod http;
 
 mod invariants;
-
-#[cfg(test)]
-mod test_database;
 
 pub use config::Config;
 

@@ -9,7 +9,7 @@ mod extend_hold;
 mod hold_stock;
 mod release_stock;
 
-use makegood_contracts::reply::Outcome;
+use makegood_contracts::{inventory::OwnHold, reply::Outcome};
 use makegood_messaging::{
     participant::{Job, Participant},
     worker::Worker,
@@ -19,7 +19,8 @@ use uuid::Uuid;
 
 use crate::{
     config::Config,
-    hold::{State, Verdict},
+    hold::{Hold, State, Verdict},
+    store,
 };
 
 pub(crate) fn participant(worker: Worker, config: &Config) -> Participant {
@@ -38,6 +39,18 @@ pub(crate) fn participant(worker: Worker, config: &Config) -> Participant {
 /// A hold has its saga's id.
 fn hold_ids<I>(jobs: &[Job<I>]) -> Vec<Uuid> {
     jobs.iter().map(|job| job.key.saga_id).collect()
+}
+
+/// Moves the hold of each job's saga, where there is one, and writes what has moved.
+async fn move_own_holds(
+    tx: &mut PgConnection,
+    jobs: &[Job<OwnHold>],
+    moved: impl Fn(Option<&mut Hold>) -> Outcome,
+) -> anyhow::Result<Vec<Outcome>> {
+    let mut holds = store::lock_holds(tx, &hold_ids(jobs)).await?;
+    let outcomes = jobs.iter().map(|job| moved(holds.get_mut(&job.key.saga_id))).collect();
+    store::save_moved(tx, &holds).await?;
+    Ok(outcomes)
 }
 
 /// The answer of a step that moves a hold. A hold that is not there cannot be told from one that ended long ago.

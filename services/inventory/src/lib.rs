@@ -14,7 +14,7 @@ mod config;
 
 mod hold;
 mod reservation;
-mod sku;
+mod warehouse_code;
 
 mod commands;
 mod store;
@@ -26,7 +26,7 @@ mod http;
 mod invariants;
 
 #[cfg(test)]
-mod test_database;
+mod test_stock;
 
 pub use config::Config;
 

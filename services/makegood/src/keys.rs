@@ -1,6 +1,9 @@
 //! `makegood keys`: making API keys, and listing those that there are.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use makegood_chassis::{
@@ -109,7 +112,8 @@ struct KeyFile {
 
 fn list(path: &Path) -> Result<()> {
     let text = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    let file: KeyFile = serde_json::from_slice(&text).with_context(|| format!("reading the keys in {}", path.display()))?;
+    let file: KeyFile =
+        serde_json::from_slice(&text).with_context(|| format!("reading the keys in {}", path.display()))?;
     for key in file.keys {
         let mode = if key.livemode { "live" } else { "test" };
         println!("{}\t{}\t{mode}\t{:?}\t{}", key.created_at, key.account_id, key.scopes, key.name);

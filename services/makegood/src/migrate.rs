@@ -1,6 +1,6 @@
 //! `makegood migrate`: creates every service's database and role, and brings their tables to this build's schema.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use makegood_chassis::{config::Config, database};
 
 use crate::{
@@ -28,9 +28,7 @@ pub(crate) async fn all(config: &Config) -> Result<()> {
     for role in Role::ALL {
         let Some(migrator) = role.migrator() else { continue };
         let migrated = database::migrate(config, role.name(), migrator);
-        step(&format!("migrating the database of {}", role.name()), migrated)
-            .await
-            .with_context(|| format!("migrating the database of {}", role.name()))?;
+        step(&format!("migrating the database of {}", role.name()), migrated).await?;
     }
     Ok(())
 }

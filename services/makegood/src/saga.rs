@@ -26,7 +26,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Check { file } => {
             let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
             let definition = Definition::parse(&text).with_context(|| format!("{} cannot be used", file.display()))?;
-            println!("{}: {} v{}, {} steps, is sound", file.display(), definition.name, definition.version, definition.steps.len());
+            println!(
+                "{}: {} v{}, {} steps, is sound",
+                file.display(),
+                definition.name,
+                definition.version,
+                definition.steps.len()
+            );
             Ok(())
         }
     }

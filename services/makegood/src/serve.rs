@@ -12,7 +12,11 @@ mod role_worker;
 use std::{net::IpAddr, thread::JoinHandle, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
-use makegood_chassis::{config::{Config, HttpLimits}, shutdown::Shutdown, telemetry};
+use makegood_chassis::{
+    config::{Config, HttpLimits},
+    shutdown::Shutdown,
+    telemetry,
+};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -24,7 +28,9 @@ use crate::{
 const DRAIN_WITHIN: Duration = Duration::from_secs(25);
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:\n  makegood serve all\n  makegood serve order cart\n  MAKEGOOD_LISTEN=0.0.0.0 makegood serve payment")]
+#[command(
+    after_help = "Examples:\n  makegood serve all\n  makegood serve order cart\n  MAKEGOOD_LISTEN=0.0.0.0 makegood serve payment"
+)]
 pub(crate) struct Args {
     /// Roles: order, cart, catalog, inventory, payment, fulfillment, orchestrator, sandbox, auditor, or `all`.
     #[arg(required = true, value_name = "ROLE")]
@@ -61,7 +67,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let telemetry = telemetry::init("makegood")?;
     let api = listen(args.listen, args.port, "MAKEGOOD_PORT").await?;
     let ops = listen(args.listen, args.ops_port, "MAKEGOOD_OPS_PORT").await?;
-    let process = Process { roles, config: args.shared, limits: args.limits, settings: args.settings, shutdown: Shutdown::default() };
+    let process = Process {
+        roles,
+        config: args.shared,
+        limits: args.limits,
+        settings: args.settings,
+        shutdown: Shutdown::default(),
+    };
     let names: Vec<&str> = process.roles.iter().map(|role| role.name()).collect();
     tracing::info!(roles = names.join(" "), address = %api.local_addr()?, ops.address = %ops.local_addr()?, "serving");
     let interrupts = Interrupts::register()?;
@@ -74,7 +86,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
 }
 
 async fn listen(address: IpAddr, port: u16, variable: &str) -> Result<TcpListener> {
-    TcpListener::bind((address, port)).await.with_context(|| format!("cannot listen on {address}:{port}; {variable} chooses another port"))
+    TcpListener::bind((address, port))
+        .await
+        .with_context(|| format!("cannot listen on {address}:{port}; {variable} chooses another port"))
 }
 
 type Thread = (String, JoinHandle<Result<()>>);
@@ -101,7 +115,11 @@ async fn until_ended(threads: Vec<Thread>, shutdown: &Shutdown, mut interrupts: 
     shutdown.begin();
     tokio::select! {
         results = &mut all => results.into_iter().collect(),
-        () = tokio::time::sleep(DRAIN_WITHIN) => Err(anyhow!("not everything was finished within {} s", DRAIN_WITHIN.as_secs())),
+        () = tokio::time::sleep(DRAIN_WITHIN) => {
+            // Exits here, because returning would wait for the very threads that do not end.
+            tracing::error!(seconds = DRAIN_WITHIN.as_secs(), "not everything was finished in time; what was not is done again elsewhere");
+            std::process::exit(1)
+        }
         () = interrupts.next() => std::process::exit(interrupts::EXIT_CODE),
     }
 }

@@ -57,7 +57,12 @@ async fn run_in(args: &Args, home: &Path) -> Result<ExitStatus> {
 }
 
 /// Ctrl-C reaches the command too, for it is in our process group: we only wait for its end.
-async fn run_command(args: &Args, database_url: &str, nats_url: &str, interrupts: &mut Interrupts) -> Result<ExitStatus> {
+async fn run_command(
+    args: &Args,
+    database_url: &str,
+    nats_url: &str,
+    interrupts: &mut Interrupts,
+) -> Result<ExitStatus> {
     let (program, rest) = args.command.split_first().context("there is no command to run")?;
     let mut command = Command::new(program);
     command.args(rest).env("MAKEGOOD_TEST_DATABASE_URL", database_url).env("MAKEGOOD_TEST_NATS_URL", nats_url);

@@ -49,7 +49,8 @@ impl Definitions {
 /// A definition that does not pass its check, or a released version whose text has changed: start-up must stop, since
 /// running sagas would change their meaning.
 pub async fn load(db: &PgPool, folder: Option<&Path>) -> anyhow::Result<Definitions> {
-    let mut texts: Vec<(String, String)> = SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let mut texts: Vec<(String, String)> =
+        SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     if let Some(folder) = folder {
         texts.extend(read_folder(folder)?);
     }
@@ -61,11 +62,15 @@ pub async fn load(db: &PgPool, folder: Option<&Path>) -> anyhow::Result<Definiti
 }
 
 async fn stored(db: &PgPool) -> anyhow::Result<Definitions> {
-    let rows: Vec<(String, i32, String)> =
-        sqlx::query_as("select name, version, yaml from definition").fetch_all(db).await.context("reading definitions")?;
+    let rows: Vec<(String, i32, String)> = sqlx::query_as("select name, version, yaml from definition")
+        .fetch_all(db)
+        .await
+        .context("reading definitions")?;
     let definitions = rows
         .into_iter()
-        .map(|(name, version, yaml)| Definition::parse(&yaml).with_context(|| format!("stored definition {name} v{version}")))
+        .map(|(name, version, yaml)| {
+            Definition::parse(&yaml).with_context(|| format!("stored definition {name} v{version}"))
+        })
         .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Definitions::of(definitions))
 }

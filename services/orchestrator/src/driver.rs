@@ -53,7 +53,8 @@ struct Driver {
 
 impl Driver {
     fn new(worker: Worker, definitions: Definitions, internal: mpsc::Receiver<Vec<(Uuid, Event)>>) -> Self {
-        let consumer = |stream, filter| Consumer::new(&worker.bus, stream, "orchestrator", vec![filter], worker.shutdown.clone());
+        let consumer =
+            |stream, filter| Consumer::new(&worker.bus, stream, "orchestrator", vec![filter], worker.shutdown.clone());
         Self {
             advance: Advance { db: worker.db.clone(), clock: worker.clock.clone(), definitions },
             cache: SagaCache::default(),

@@ -1,11 +1,11 @@
 //! From messages to what they mean for sagas.
 
-use makegood_messaging::consumer::Message;
 use makegood_contracts::{
     orchestrator::{CANCEL_SAGA, CancelSaga, SIGNAL_SAGA, START_SAGA, SignalSaga, StartSaga},
     reply::Reply,
     subject,
 };
+use makegood_messaging::consumer::Message;
 use makegood_messaging::{
     dead_letter::{self, DeadLetter},
     worker::Worker,
@@ -48,12 +48,16 @@ impl Inbox {
         } else if subject == subject::command(SIGNAL_SAGA) {
             let signals: Vec<SignalSaga> = decode(message)?;
             self.events.extend(
-                signals.into_iter().map(|SignalSaga { saga_id, signal, payload }| (saga_id, Event::Signalled { signal, payload })),
+                signals
+                    .into_iter()
+                    .map(|SignalSaga { saga_id, signal, payload }| (saga_id, Event::Signalled { signal, payload })),
             );
         } else if subject == subject::command(CANCEL_SAGA) {
             let cancels: Vec<CancelSaga> = decode(message)?;
             self.events.extend(
-                cancels.into_iter().map(|CancelSaga { saga_id, code, detail }| (saga_id, Event::Cancelled { code, detail })),
+                cancels
+                    .into_iter()
+                    .map(|CancelSaga { saga_id, code, detail }| (saga_id, Event::Cancelled { code, detail })),
             );
         } else {
             return Err("the orchestrator knows no such command".to_owned());

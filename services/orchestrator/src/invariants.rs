@@ -2,7 +2,7 @@
 
 use makegood_chassis::invariant::Invariant;
 
-pub const INVARIANTS: &[Invariant] = &[
+pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         promise: "P3",
         name: "no_saga_is_forgotten",

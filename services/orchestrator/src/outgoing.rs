@@ -73,7 +73,10 @@ impl Outgoing {
         let sends = self.by_subject.iter().map(|(subject, commands)| bus.publish_all(subject, commands));
         for sent in futures::future::join_all(sends).await {
             if let Err(error) = sent {
-                tracing::warn!(error = format!("{error:#}"), "commands could not be published; they are sent again at their deadline");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "commands could not be published; they are sent again at their deadline"
+                );
             }
         }
     }

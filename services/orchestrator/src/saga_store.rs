@@ -194,7 +194,9 @@ fn progress(state: &State) -> String {
 /// What people see as the reason: why it was undone, or why it is parked.
 fn reason(state: &State) -> Option<String> {
     match (&state.parked, state.reasons.first()) {
-        (Some(parked), _) => Some(serde_json::json!({ "step": parked.step, "code": "parked", "detail": parked.why }).to_string()),
+        (Some(parked), _) => {
+            Some(serde_json::json!({ "step": parked.step, "code": "parked", "detail": parked.why }).to_string())
+        }
         (None, Some(reason)) => Some(serde_json::json!(reason).to_string()),
         (None, None) => None,
     }

@@ -1,4 +1,6 @@
-//! A checkout as its table has it, and the one query with several callers: loading it.
+//! A checkout as its table has it, and the queries with several callers.
+
+use std::collections::HashMap;
 
 use makegood_contracts::{
     account::Account,
@@ -6,7 +8,7 @@ use makegood_contracts::{
     order::Confirmation,
 };
 use serde_json::Value;
-use sqlx::{PgExecutor, types::Json};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -90,4 +92,14 @@ pub(crate) async fn load(
     .bind(account.livemode)
     .fetch_optional(db)
     .await
+}
+
+/// How those of the checkouts that exist stand. Nothing is asked when there are none to ask for.
+pub(crate) async fn statuses(tx: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<HashMap<Uuid, Status>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(Uuid, String)> =
+        sqlx::query_as("select id, status from checkout where id = any($1)").bind(ids).fetch_all(tx).await?;
+    rows.into_iter().map(|(id, status)| Ok((id, Status::try_from(status)?))).collect()
 }

@@ -35,7 +35,7 @@ mod http;
 mod invariants;
 
 #[cfg(test)]
-mod test_database;
+mod test_checkout;
 
 use makegood_chassis::{http::HttpContext, invariant::Invariant};
 use makegood_contracts::fulfillment::SHIPMENT_SHIPPED;

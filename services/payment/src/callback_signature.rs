@@ -20,7 +20,8 @@ impl CallbackKey {
     /// Whether the header is a fresh signature of the body, as it was sent.
     pub(crate) fn verifies(&self, header: &str, body: &[u8], now: OffsetDateTime) -> bool {
         let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
-        let Some(signed_at) = parts().find_map(|(name, value)| (name == "t").then(|| value.parse::<i64>().ok())?) else {
+        let Some(signed_at) = parts().find_map(|(name, value)| (name == "t").then(|| value.parse::<i64>().ok())?)
+        else {
             return false;
         };
         if now.unix_timestamp().abs_diff(signed_at) > TOLERANCE_SECONDS.unsigned_abs() {
@@ -45,7 +46,10 @@ impl std::fmt::Debug for CallbackKey {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
     rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
@@ -61,10 +65,20 @@ mod tests {
         let v1 = "5ef6904438eb4c6269b254e751e7d64a8a82cd7e445000a54b52c18f9667f2ba";
         let at = |seconds: i64| OffsetDateTime::from_unix_timestamp(1_700_000_000 + seconds).expect("a time");
         let header = format!("t=1700000000,v1=00,v1={v1}");
-        assert!(key.verifies(&header, body, at(0)) && key.verifies(&header, body, at(300)) && key.verifies(&header, body, at(-300)));
+        assert!(
+            key.verifies(&header, body, at(0))
+                && key.verifies(&header, body, at(300))
+                && key.verifies(&header, body, at(-300))
+        );
         assert!(!key.verifies(&header, body, at(301)) && !key.verifies(&header, body, at(-301)));
         assert!(!key.verifies(&header, b"{}", at(0)));
-        for header in [format!("t=1700000001,v1={v1}"), format!("v1={v1}"), "t=1700000000".to_owned(), format!("t=x,v1={v1}"), String::new()] {
+        for header in [
+            format!("t=1700000001,v1={v1}"),
+            format!("v1={v1}"),
+            "t=1700000000".to_owned(),
+            format!("t=x,v1={v1}"),
+            String::new(),
+        ] {
             assert!(!key.verifies(&header, body, at(0)), "{header}");
         }
         assert!(!CallbackKey("other".to_owned()).verifies(&format!("t=1700000000,v1={v1}"), body, at(0)));

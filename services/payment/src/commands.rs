@@ -19,7 +19,9 @@ use crate::cashier::Cashier;
 pub async fn run(worker: Worker, cashier: Rc<Cashier>) -> anyhow::Result<()> {
     let [authorizing, voiding, capturing, refunding] = std::array::from_fn(|_| Rc::clone(&cashier));
     Participant::new("payment", worker)
-        .call("authorize_payment", async move |jobs: &[Job<AuthorizePayment>]| authorize_payment::handle(&authorizing, jobs).await)
+        .call("authorize_payment", async move |jobs: &[Job<AuthorizePayment>]| {
+            authorize_payment::handle(&authorizing, jobs).await
+        })
         .call("void_payment", async move |jobs: &[Job<AuthorizePayment>]| void_payment::handle(&voiding, jobs).await)
         .call("capture_payment", async move |jobs: &[Job<OwnIntent>]| capture_payment::handle(&capturing, jobs).await)
         .call("refund_payment", async move |jobs: &[Job<RefundPayment>]| refund_payment::handle(&refunding, jobs).await)

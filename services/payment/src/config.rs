@@ -38,7 +38,11 @@ impl FromStr for ProviderKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_token { Ok(Self(text.to_owned())) } else { Err("a provider key consists of printable ASCII without spaces") }
+        if is_token {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a provider key consists of printable ASCII without spaces")
+        }
     }
 }
 

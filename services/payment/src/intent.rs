@@ -78,7 +78,13 @@ pub struct Progress {
 impl Progress {
     /// A payment of which nothing has happened.
     pub const fn new(amount_minor: i64) -> Self {
-        Self { state: State::RequiresConfirmation, amount_minor, captured_minor: 0, refunding_minor: 0, refunded_minor: 0 }
+        Self {
+            state: State::RequiresConfirmation,
+            amount_minor,
+            captured_minor: 0,
+            refunding_minor: 0,
+            refunded_minor: 0,
+        }
     }
 }
 
@@ -97,7 +103,10 @@ pub fn apply(progress: Progress, event: Event) -> Result<Progress, Illegal> {
     let counted = count(Progress { state, ..progress }, event).ok_or(Illegal::Amount { event })?;
     let covered = counted.captured_minor <= counted.amount_minor
         && counted.refunding_minor >= 0
-        && counted.refunded_minor.checked_add(counted.refunding_minor).is_some_and(|back| back <= counted.captured_minor);
+        && counted
+            .refunded_minor
+            .checked_add(counted.refunding_minor)
+            .is_some_and(|back| back <= counted.captured_minor);
     if covered { Ok(counted) } else { Err(Illegal::Amount { event }) }
 }
 
@@ -182,11 +191,31 @@ mod tests {
             (RequiresConfirmation, [Some(Processing), None, None, None, None, Some(Canceled), None, None, None]),
             (
                 Processing,
-                [None, Some(RequiresAction), Some(RequiresCapture), Some(Failed), None, Some(Canceled), None, None, None],
+                [
+                    None,
+                    Some(RequiresAction),
+                    Some(RequiresCapture),
+                    Some(Failed),
+                    None,
+                    Some(Canceled),
+                    None,
+                    None,
+                    None,
+                ],
             ),
             (
                 RequiresAction,
-                [None, Some(RequiresAction), Some(RequiresCapture), Some(Failed), None, Some(Canceled), None, None, None],
+                [
+                    None,
+                    Some(RequiresAction),
+                    Some(RequiresCapture),
+                    Some(Failed),
+                    None,
+                    Some(Canceled),
+                    None,
+                    None,
+                    None,
+                ],
             ),
             (RequiresCapture, [None, None, None, None, Some(Succeeded), Some(Canceled), None, None, None]),
             (Succeeded, [None, None, None, None, None, None, Some(Succeeded), Some(Succeeded), Some(Succeeded)]),

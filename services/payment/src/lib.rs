@@ -58,3 +58,6 @@ pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {
 pub fn invariants() -> &'static [Invariant] {
     invariants::INVARIANTS
 }
+
+#[cfg(test)]
+mod tests;

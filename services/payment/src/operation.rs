@@ -85,11 +85,22 @@ impl State {
 /// What came of a request to the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    Succeeded { provider_reference: String },
-    Declined { provider_reference: Option<String>, refusal: Refusal },
-    ActionRequired { redirect_url: String },
+    Succeeded {
+        provider_reference: String,
+        /// Of a void: how much it let go. Nothing, where there was no authorization (yet).
+        released_minor: i64,
+    },
+    Declined {
+        provider_reference: Option<String>,
+        refusal: Refusal,
+    },
+    ActionRequired {
+        redirect_url: String,
+    },
     /// No answer, or none that can be understood. It may have taken effect.
-    Unknown { why: String },
+    Unknown {
+        why: String,
+    },
 }
 
 /// Why a provider said no.

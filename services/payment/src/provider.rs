@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use futures::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use crate::{
     config::Config,
@@ -83,7 +82,7 @@ impl Provider {
 
     async fn ask_or_send(&self, operation: &Operation, intent: &Intent, ask_first: bool) -> Said {
         if ask_first {
-            match self.ask(operation.id).await {
+            match self.ask(operation).await {
                 Ok(Some(said)) => return said,
                 Ok(None) => {}
                 Err(error) => return Said::Unknown { why: format!("{error:#}") },
@@ -93,16 +92,20 @@ impl Provider {
     }
 
     /// What the provider knows of an operation; none if it never saw it.
-    async fn ask(&self, operation_id: Uuid) -> anyhow::Result<Option<Said>> {
-        let response = self.http.get(format!("{}/operations/{operation_id}", self.base)).send().await?;
+    async fn ask(&self, operation: &Operation) -> anyhow::Result<Option<Said>> {
+        let response = self.http.get(format!("{}/operations/{}", self.base, operation.id)).send().await?;
         let status = response.status();
         let body = response.bytes().await?;
         if status == StatusCode::NOT_FOUND {
             let problem: wire::Problem = serde_json::from_slice(&body).context("a 404 that is not the provider's")?;
-            anyhow::ensure!(problem.kind.ends_with(NEVER_SEEN), "a 404 that is not about the operation: {}", problem.kind);
+            anyhow::ensure!(
+                problem.kind.ends_with(NEVER_SEEN),
+                "a 404 that is not about the operation: {}",
+                problem.kind
+            );
             return Ok(None);
         }
-        wire::read(status, &body).map(Some)
+        wire::read(operation, status, &body).map(Some)
     }
 
     async fn send(&self, operation: &Operation, intent: &Intent) -> anyhow::Result<Said> {
@@ -116,6 +119,6 @@ impl Provider {
             .send()
             .await?;
         let status = response.status();
-        wire::read(status, &response.bytes().await?)
+        wire::read(operation, status, &response.bytes().await?)
     }
 }

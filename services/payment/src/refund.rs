@@ -35,7 +35,10 @@ pub enum Started {
     New(Box<Pair>),
     /// It was started before.
     Before(Box<Pair>),
-    Refused { code: &'static str, detail: String },
+    Refused {
+        code: &'static str,
+        detail: String,
+    },
 }
 
 /// Starts each, in order, in the caller's transaction. The intents stay locked until it ends.
@@ -47,7 +50,10 @@ pub async fn start(conn: &mut PgConnection, wanted: &[Wanted], first_ask_seconds
     for refund in wanted {
         started.push(match before.get(&refund.refund_id) {
             Some(pair) if pair.0.id == refund.operation_id => Started::Before(Box::new(pair.clone())),
-            Some(_) => Started::Refused { code: "refund_id_used", detail: format!("refund {} is another one", refund.refund_id) },
+            Some(_) => Started::Refused {
+                code: "refund_id_used",
+                detail: format!("refund {} is another one", refund.refund_id),
+            },
             None => reserve(&mut intents, refund),
         });
     }
@@ -76,15 +82,24 @@ async fn operations_of(conn: &mut PgConnection, wanted: &[Wanted]) -> anyhow::Re
 /// Takes the amount out of what may still be refunded.
 fn reserve(intents: &mut HashMap<Uuid, Intent>, wanted: &Wanted) -> Started {
     let Some(intent) = intents.get_mut(&wanted.intent_id) else {
-        return Started::Refused { code: "payment_intent_unknown", detail: format!("there is no payment intent {}", wanted.intent_id) };
+        return Started::Refused {
+            code: "payment_intent_unknown",
+            detail: format!("there is no payment intent {}", wanted.intent_id),
+        };
     };
     let progress = intent.progress;
     let left = progress.captured_minor - progress.refunded_minor - progress.refunding_minor;
     if wanted.amount.is_some_and(|amount| amount.code() != intent.currency) {
-        return Started::Refused { code: "currency_mismatch", detail: format!("the payment is in {}", intent.currency) };
+        return Started::Refused {
+            code: "currency_mismatch",
+            detail: format!("the payment is in {}", intent.currency),
+        };
     }
     if wanted.reason.as_deref().is_some_and(|reason| !is_reason(reason)) {
-        return Started::Refused { code: "reason_invalid", detail: "the reason is too long or has control characters".to_owned() };
+        return Started::Refused {
+            code: "reason_invalid",
+            detail: "the reason is too long or has control characters".to_owned(),
+        };
     }
     let minor = wanted.amount.map_or(left, |amount| amount.minor_units);
     match apply(progress, Event::RefundStarted { minor }) {
@@ -143,9 +158,11 @@ async fn save(
     }
     insert(conn, &new, first_ask_seconds).await?;
     let legs: Vec<Vec<Leg>> = new.iter().map(|(one, _)| ledger::refund_started(one.id, one.amount_minor)).collect();
-    let entries: Vec<(&Intent, &[Leg])> = new.iter().zip(&legs).map(|((_, intent), legs)| (intent, legs.as_slice())).collect();
+    let entries: Vec<(&Intent, &[Leg])> =
+        new.iter().zip(&legs).map(|((_, intent), legs)| (intent, legs.as_slice())).collect();
     journal::book(conn, &entries).await?;
-    let mut changed: Vec<&Intent> = intents.values().filter(|intent| new.iter().any(|(_, one)| one.id == intent.id)).collect();
+    let mut changed: Vec<&Intent> =
+        intents.values().filter(|intent| new.iter().any(|(_, one)| one.id == intent.id)).collect();
     changed.sort_unstable_by_key(|intent| intent.id);
     store::save_intents(conn, &changed.into_iter().map(|intent| (intent, None)).collect::<Vec<_>>()).await
 }

@@ -9,7 +9,7 @@ mod transaction;
 pub use transaction::{Settled, Verdict, is_lost_race, settle};
 
 use crate::{
-    intent::{Event, Illegal, Progress, apply},
+    intent::{self, Event, Illegal, Progress, apply},
     ledger::{self, Leg},
     operation::{Kind, Operation, Refusal, Said, State},
     store::Intent,
@@ -22,8 +22,17 @@ pub struct Effect {
     pub progress: Progress,
     pub legs: Vec<Leg>,
     pub last_error: Option<Refusal>,
-    /// The payment is called off: an authorization that is undecided yet is refused for good.
-    pub revokes_authorization: bool,
+    /// What the void of a payment tells of an authorization that was undecided here.
+    pub authorization: Option<AuthorizationEnd>,
+}
+
+/// How an authorization has ended whose own answer never came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorizationEnd {
+    /// It had taken effect, and was let go.
+    Released,
+    /// It had not come; the provider will refuse it.
+    Revoked,
 }
 
 /// The effect of the provider's word; none where the operation was decided before.
@@ -32,7 +41,17 @@ pub fn decide(intent: &Intent, operation: &Operation, said: &Said) -> Result<Opt
         return Ok(None);
     }
     let effect = match said {
-        Said::Succeeded { provider_reference } => succeeded(intent, operation, provider_reference)?,
+        Said::Succeeded { provider_reference, released_minor } => {
+            let done = Operation {
+                state: State::Succeeded,
+                provider_reference: Some(provider_reference.clone()),
+                ..operation.clone()
+            };
+            match operation.kind {
+                Kind::Void => voided(intent, done, *released_minor)?,
+                Kind::Authorize | Kind::Capture | Kind::Refund => succeeded(intent, done)?,
+            }
+        }
         Said::Declined { provider_reference, refusal } => {
             declined(intent, operation, provider_reference.as_deref(), refusal)?
         }
@@ -58,31 +77,43 @@ pub fn unanswered(intent: &Intent, operation: &Operation) -> Effect {
 }
 
 fn unchanged(intent: &Intent, operation: Operation) -> Effect {
-    Effect { operation, progress: intent.progress, legs: Vec::new(), last_error: None, revokes_authorization: false }
+    Effect { operation, progress: intent.progress, legs: Vec::new(), last_error: None, authorization: None }
 }
 
-fn succeeded(intent: &Intent, operation: &Operation, provider_reference: &str) -> Result<Effect, Illegal> {
-    let (id, minor) = (operation.id, operation.amount_minor);
-    let held = intent.progress.state == crate::intent::State::RequiresCapture;
-    let (event, legs) = match operation.kind {
+fn succeeded(intent: &Intent, done: Operation) -> Result<Effect, Illegal> {
+    let (id, minor) = (done.id, done.amount_minor);
+    let (event, legs) = match done.kind {
         Kind::Authorize => (Event::Authorized, ledger::authorized(id, minor)),
         Kind::Capture => (Event::Captured { minor }, ledger::captured(id, intent.authorization_id, minor)),
-        // Without an authorization in our books there is nothing to release in them.
-        Kind::Void if !held => (Event::Voided, Vec::new()),
-        Kind::Void => (Event::Voided, ledger::voided(id, intent.authorization_id, intent.progress.amount_minor)),
+        Kind::Void => (Event::Voided, ledger::voided(id, intent.authorization_id, minor)),
         Kind::Refund => (Event::Refunded { minor }, ledger::refunded(id, minor)),
     };
-    let done = Operation {
-        state: State::Succeeded,
-        provider_reference: Some(provider_reference.to_owned()),
-        ..operation.clone()
-    };
-    Ok(Effect {
-        progress: apply(intent.progress, event)?,
-        legs,
-        revokes_authorization: operation.kind == Kind::Void && !held,
-        ..unchanged(intent, done)
-    })
+    Ok(Effect { progress: apply(intent.progress, event)?, legs, ..unchanged(intent, done) })
+}
+
+/// The provider holds nothing any more. Its answer is also the truth about an authorization that was undecided here: if
+/// it let something go, the authorization had taken effect, and is booked as well.
+fn voided(intent: &Intent, done: Operation, released_minor: i64) -> Result<Effect, Illegal> {
+    match intent.progress.state {
+        // Declined, or called off, while the void was on its way: there was nothing to let go.
+        intent::State::Failed | intent::State::Canceled => Ok(unchanged(intent, done)),
+        intent::State::RequiresCapture => succeeded(intent, done),
+        intent::State::RequiresConfirmation
+        | intent::State::Processing
+        | intent::State::RequiresAction
+        | intent::State::Succeeded => {
+            let (legs, end) = match released_minor {
+                0 => (Vec::new(), AuthorizationEnd::Revoked),
+                _ => {
+                    let mut legs = ledger::authorized(intent.authorization_id, released_minor);
+                    legs.extend(ledger::voided(done.id, intent.authorization_id, released_minor));
+                    (legs, AuthorizationEnd::Released)
+                }
+            };
+            let progress = apply(intent.progress, Event::Voided)?;
+            Ok(Effect { progress, legs, authorization: Some(end), ..unchanged(intent, done) })
+        }
+    }
 }
 
 fn declined(

@@ -147,10 +147,10 @@ pub async fn save_intents(conn: &mut PgConnection, changed: &[(&Intent, Option<&
     if changed.is_empty() {
         return Ok(());
     }
-    let progress = |pick: fn(&Progress) -> i64| -> Vec<i64> {
-        changed.iter().map(|(intent, _)| pick(&intent.progress)).collect()
-    };
-    let errors: Vec<_> = changed.iter().map(|(_, error)| error.map(serde_json::to_value).transpose()).collect::<Result<_, _>>()?;
+    let progress =
+        |pick: fn(&Progress) -> i64| -> Vec<i64> { changed.iter().map(|(intent, _)| pick(&intent.progress)).collect() };
+    let errors: Vec<_> =
+        changed.iter().map(|(_, error)| error.map(serde_json::to_value).transpose()).collect::<Result<_, _>>()?;
     let written = sqlx::query(
         r"update payment_intent i
           set state = s.state, captured_minor = s.captured_minor, refunding_minor = s.refunding_minor,

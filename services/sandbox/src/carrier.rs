@@ -29,7 +29,11 @@ pub(crate) struct Announcement {
 }
 
 /// Stores what is new. For a parcel that has shipped, its event is told again.
-pub(crate) async fn announce(db: &PgPool, announcements: &[Announcement], ship_after: Duration) -> Result<(), sqlx::Error> {
+pub(crate) async fn announce(
+    db: &PgPool,
+    announcements: &[Announcement],
+    ship_after: Duration,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         r"insert into carrier_shipment as s (shipment_id, shipping_method, callback_url, ship_at)
           select distinct on (a.shipment_id) a.shipment_id, a.shipping_method, a.callback_url, now() + make_interval(secs => $4)
@@ -105,7 +109,11 @@ pub(crate) async fn tell_due(db: &PgPool, client: &CallbackClient) -> anyhow::Re
         for events in events.chunks(MAX_EVENTS) {
             let sent = client.post(url, serde_json::to_vec(&Events { events })?).await;
             if let Err(error) = &sent {
-                tracing::debug!(url, error = format!("{error:#}"), "a carrier's callback was not taken; it is sent again");
+                tracing::debug!(
+                    url,
+                    error = format!("{error:#}"),
+                    "a carrier's callback was not taken; it is sent again"
+                );
             }
             finish(db, events, sent.is_ok()).await?;
         }

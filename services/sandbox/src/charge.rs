@@ -153,7 +153,15 @@ pub(crate) fn decide(operation_id: Uuid, request: &Request, charge: Option<Charg
 }
 
 fn new_charge(authorization_id: Uuid, authorization: Option<Authorization>, state: State) -> Charge {
-    Charge { authorization_id, authorization, state, authorized_minor: 0, captured_minor: 0, refunded_minor: 0, voided_minor: 0 }
+    Charge {
+        authorization_id,
+        authorization,
+        state,
+        authorized_minor: 0,
+        captured_minor: 0,
+        refunded_minor: 0,
+        voided_minor: 0,
+    }
 }
 
 fn authorize(operation_id: Uuid, authorization: &Authorization) -> (Verdict, Charge) {
@@ -161,7 +169,9 @@ fn authorize(operation_id: Uuid, authorization: &Authorization) -> (Verdict, Cha
     match behaviour(&authorization.payment_method) {
         Behaviour::Approve => (Verdict::Succeeded, approved(charge(State::Authorized))),
         Behaviour::Challenge => (Verdict::RequiresAction, charge(State::RequiresAction)),
-        Behaviour::Decline { code, decline_code } => (Verdict::Declined { code, decline_code }, charge(State::Declined)),
+        Behaviour::Decline { code, decline_code } => {
+            (Verdict::Declined { code, decline_code }, charge(State::Declined))
+        }
     }
 }
 
@@ -286,7 +296,8 @@ mod tests {
     #[test]
     fn an_authorization_that_comes_after_its_void_is_refused() {
         let void = Request::Void(Void { authorization: AUTHORIZATION_ID });
-        let (verdicts, charge) = run(&[void.clone(), authorization("pm_card_visa"), Request::Capture(movement(1)), void]);
+        let (verdicts, charge) =
+            run(&[void.clone(), authorization("pm_card_visa"), Request::Capture(movement(1)), void]);
         assert_eq!(
             verdicts,
             [Verdict::Succeeded, declined("voided"), declined("charge_not_authorized"), Verdict::Succeeded]
@@ -302,7 +313,8 @@ mod tests {
         let (verdict, passed) = challenged(waiting.clone(), true).expect("it waits");
         assert_eq!((verdict, passed.authorized_minor), (Verdict::Succeeded, 100));
         assert_eq!(challenged(passed, false), None);
-        let (_, voided) = decide(AUTHORIZATION_ID, &Request::Void(Void { authorization: AUTHORIZATION_ID }), Some(waiting));
+        let (_, voided) =
+            decide(AUTHORIZATION_ID, &Request::Void(Void { authorization: AUTHORIZATION_ID }), Some(waiting));
         assert_eq!(challenged(voided.expect("a charge"), true), None);
     }
 }

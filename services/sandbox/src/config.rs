@@ -9,7 +9,11 @@ pub struct Config {
     #[arg(long = "sandbox-provider-key", env = "MAKEGOOD_PROVIDER_KEY", hide_env_values = true)]
     pub sandbox_provider_key: Option<MerchantKey>,
     /// Where the pretend card provider sends its callbacks.
-    #[arg(long = "sandbox-provider-callback-url", env = "MAKEGOOD_PROVIDER_CALLBACK_URL", default_value = "http://127.0.0.1:8080/v1/provider/callbacks")]
+    #[arg(
+        long = "sandbox-provider-callback-url",
+        env = "MAKEGOOD_PROVIDER_CALLBACK_URL",
+        default_value = "http://127.0.0.1:8080/v1/provider/callbacks"
+    )]
     pub sandbox_provider_callback_url: String,
     /// Address under which buyers reach the challenge page; by default the one that the authorization was sent to.
     #[arg(long = "sandbox-public-url", env = "MAKEGOOD_SANDBOX_PUBLIC_URL")]
@@ -45,7 +49,11 @@ impl FromStr for MerchantKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_token { Ok(Self(text.to_owned())) } else { Err("a provider key consists of printable ASCII without spaces") }
+        if is_token {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a provider key consists of printable ASCII without spaces")
+        }
     }
 }
 

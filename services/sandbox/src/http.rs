@@ -53,7 +53,13 @@ pub(crate) fn router(context: HttpContext, config: Config) -> Router {
         .route("/sandbox/faults", get(faults::read_faults).put(faults::put_faults))
         .route("/sandbox/books/summary", get(read_summary::read_summary))
         .route("/sandbox/books/charges", get(list_charges::list_charges))
-        .with_state(SandboxHttp { context, config, books, faults: FaultSwitch::default(), first_cut: FirstCut::default() })
+        .with_state(SandboxHttp {
+            context,
+            config,
+            books,
+            faults: FaultSwitch::default(),
+            first_cut: FirstCut::default(),
+        })
 }
 
 #[derive(OpenApi)]

@@ -27,8 +27,9 @@ mod invariants;
 
 pub use config::{Config, MerchantKey};
 
-use makegood_chassis::{http::HttpContext, invariant::Invariant, secret::Secret};
+use makegood_chassis::{clock::DbClock, http::HttpContext, invariant::Invariant, secret::Secret, shutdown::Shutdown};
 use makegood_messaging::worker::Worker;
+use sqlx::PgPool;
 
 use crate::{callback_client::CallbackClient, signature::SigningKey};
 
@@ -44,11 +45,22 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     http::openapi()
 }
 
-/// Sends the callbacks of both partners until shutdown. They are signed with keys derived from the secret.
+/// Sends the callbacks of both partners until shutdown.
 pub async fn run(worker: Worker, secret: Secret, config: Config) -> anyhow::Result<()> {
     let Worker { db, clock, shutdown, .. } = worker;
-    let to_merchant = CallbackClient::new("Provider-Signature", SigningKey::of_provider(&secret), clock.clone())?;
-    let to_sender = CallbackClient::new("Carrier-Signature", SigningKey::of_carrier(&secret), clock)?;
+    send_callbacks(db, clock, shutdown, &secret, config).await
+}
+
+/// What [`run`] does; it needs no message bus. Callbacks are signed with keys derived from the secret.
+pub async fn send_callbacks(
+    db: PgPool,
+    clock: DbClock,
+    shutdown: Shutdown,
+    secret: &Secret,
+    config: Config,
+) -> anyhow::Result<()> {
+    let to_merchant = CallbackClient::new("Provider-Signature", SigningKey::of_provider(secret), clock.clone())?;
+    let to_sender = CallbackClient::new("Carrier-Signature", SigningKey::of_carrier(secret), clock)?;
     tokio::try_join!(
         provider_callbacks::run(db.clone(), shutdown.clone(), to_merchant, config.sandbox_provider_callback_url),
         carrier::run(db, shutdown, to_sender),
@@ -60,3 +72,6 @@ pub async fn run(worker: Worker, secret: Secret, config: Config) -> anyhow::Resu
 pub fn invariants() -> &'static [Invariant] {
     invariants::INVARIANTS
 }
+
+#[cfg(test)]
+mod tests;

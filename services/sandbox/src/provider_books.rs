@@ -48,7 +48,8 @@ pub(crate) struct Operation {
     pub(crate) authorization_id: Uuid,
     /// `succeeded`, `declined` or `requires_action`.
     pub(crate) status: String,
-    pub(crate) amount_minor: Option<i64>,
+    /// As asked for; of a void, what it let go.
+    pub(crate) amount_minor: i64,
     pub(crate) currency: Option<String>,
     pub(crate) provider_reference: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,8 +62,12 @@ pub(crate) struct Operation {
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are answered")]
 pub(crate) enum Taken {
-    Answered { operation: Operation, is_new: bool },
+    Answered {
+        operation: Operation,
+        is_new: bool,
+    },
     /// The id was used for something else.
     OtherContent,
 }
@@ -79,7 +84,11 @@ pub(crate) fn spawn_batcher(db: PgPool) -> Batcher<Wanted, Result<Taken, Failed>
             match take(&db, &wanted).await {
                 Ok(taken) => taken.into_iter().map(Ok).collect(),
                 Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), requests = wanted.len(), "requests to the provider could not be taken");
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        requests = wanted.len(),
+                        "requests to the provider could not be taken"
+                    );
                     wanted.iter().map(|_| Err(Failed)).collect()
                 }
             }
@@ -100,7 +109,10 @@ pub(crate) async fn take(db: &PgPool, wanted: &[Wanted]) -> anyhow::Result<Vec<T
 
 /// Another process took one of the operations or charges meanwhile.
 fn is_lost_race(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| matches!(&*code, "23505" | "40001" | "40P01"))
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| matches!(&*code, "23505" | "40001" | "40P01"))
 }
 
 /// What a batch has come to so far.
@@ -148,12 +160,15 @@ impl Batch {
             };
         }
         let authorization_id = wanted.request.authorization_id(wanted.operation_id);
-        let (verdict, charge) = decide(wanted.operation_id, &wanted.request, self.charges.remove(&authorization_id));
+        let before = self.charges.remove(&authorization_id);
+        let voided_before = before.as_ref().map_or(0, |charge| charge.voided_minor);
+        let (verdict, charge) = decide(wanted.operation_id, &wanted.request, before);
+        let released_minor = charge.as_ref().map_or(0, |charge| charge.voided_minor - voided_before);
         if let Some(charge) = charge {
             self.charges.insert(authorization_id, charge);
             self.touched.push(authorization_id);
         }
-        let operation = operation(wanted, authorization_id, verdict, content_hash);
+        let operation = operation(wanted, authorization_id, verdict, content_hash, released_minor);
         self.known.insert(operation.operation_id, operation.clone());
         self.new.push(operation.clone());
         Taken::Answered { operation, is_new: true }
@@ -168,7 +183,11 @@ impl Batch {
 
     /// Authorizations whose challenge is over, because they were voided.
     fn voided(&self) -> Vec<Uuid> {
-        self.new.iter().filter(|operation| operation.kind == "void").map(|operation| operation.authorization_id).collect()
+        self.new
+            .iter()
+            .filter(|operation| operation.kind == "void")
+            .map(|operation| operation.authorization_id)
+            .collect()
     }
 }
 
@@ -178,7 +197,13 @@ fn content_hash(request: &Request) -> Vec<u8> {
     Sha256::digest(content).to_vec()
 }
 
-fn operation(wanted: &Wanted, authorization_id: Uuid, verdict: Verdict, content_hash: Vec<u8>) -> Operation {
+fn operation(
+    wanted: &Wanted,
+    authorization_id: Uuid,
+    verdict: Verdict,
+    content_hash: Vec<u8>,
+    released_minor: i64,
+) -> Operation {
     let (status, code, decline_code) = words(verdict);
     let amount = wanted.request.amount();
     Operation {
@@ -186,7 +211,7 @@ fn operation(wanted: &Wanted, authorization_id: Uuid, verdict: Verdict, content_
         kind: wanted.request.kind().to_owned(),
         authorization_id,
         status: status.to_owned(),
-        amount_minor: amount.map(|(minor, _)| minor),
+        amount_minor: amount.map_or(released_minor, |(minor, _)| minor),
         currency: amount.map(|(_, currency)| currency.to_owned()),
         provider_reference: format!("sbx_{}", wanted.operation_id.simple()),
         code: code.map(str::to_owned),

@@ -81,7 +81,11 @@ async fn send(client: &CallbackClient, url: &str, callback: Callback) -> (Uuid, 
         Err(error) => Err(error.into()),
     };
     if let Err(error) = &sent {
-        tracing::debug!(event_id = callback.event_id, error = format!("{error:#}"), "a callback was not taken; it is sent again");
+        tracing::debug!(
+            event_id = callback.event_id,
+            error = format!("{error:#}"),
+            "a callback was not taken; it is sent again"
+        );
     }
     (callback.id, sent.is_ok())
 }

@@ -6,7 +6,10 @@ pub(crate) enum Behaviour {
     Approve,
     /// The buyer must pass a challenge first.
     Challenge,
-    Decline { code: &'static str, decline_code: Option<&'static str> },
+    Decline {
+        code: &'static str,
+        decline_code: Option<&'static str>,
+    },
 }
 
 /// How the answer to the first sending is lost.
@@ -30,12 +33,25 @@ pub(crate) fn behaviour(token: &str) -> Behaviour {
     let own = |code| Behaviour::Decline { code, decline_code: None };
     match name(token) {
         Some(
-            "visa" | "debit" | "mastercard" | "mastercard_debit" | "mastercard_prepaid" | "amex" | "discover" | "diners"
-            | "jcb" | "unionpay" | "sandbox_timeoutBeforeEffect" | "sandbox_timeoutAfterEffect",
+            "visa"
+            | "debit"
+            | "mastercard"
+            | "mastercard_debit"
+            | "mastercard_prepaid"
+            | "amex"
+            | "discover"
+            | "diners"
+            | "jcb"
+            | "unionpay"
+            | "sandbox_timeoutBeforeEffect"
+            | "sandbox_timeoutAfterEffect",
         ) => Behaviour::Approve,
         Some(
-            "authenticationRequired" | "authenticationRequiredOnSetup" | "authenticationRequiredSetupForOffSession"
-            | "threeDSecure2Required" | "threeDSecureRequired",
+            "authenticationRequired"
+            | "authenticationRequiredOnSetup"
+            | "authenticationRequiredSetupForOffSession"
+            | "threeDSecure2Required"
+            | "threeDSecureRequired",
         ) => Behaviour::Challenge,
         Some("chargeDeclined" | "chargeCustomerFail") => declined("generic_decline"),
         Some("chargeDeclinedInsufficientFunds") => declined("insufficient_funds"),

@@ -90,7 +90,9 @@ async fn begin(worker: &Worker) -> anyhow::Result<Position> {
             .await?;
     let told = match stored {
         // PostgreSQL keeps microseconds.
-        Some((stream, written_by, id)) if (stream - created).abs() < time::Duration::milliseconds(1) => Position { written_by, id },
+        Some((stream, written_by, id)) if (stream - created).abs() < time::Duration::milliseconds(1) => {
+            Position { written_by, id }
+        }
         Some(_) | None => {
             tracing::info!("the event stream is new: telling the whole log");
             sqlx::query(

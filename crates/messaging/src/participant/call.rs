@@ -49,7 +49,11 @@ where
                 open.iter().map(|_| Outcome::defect(&*defect)).collect()
             }
             Err(error) => {
-                tracing::warn!(verb = self.verb, error = format!("{error:#}"), "calls failed; they will be asked for again");
+                tracing::warn!(
+                    verb = self.verb,
+                    error = format!("{error:#}"),
+                    "calls failed; they will be asked for again"
+                );
                 open.iter().map(|_| Outcome::retry(format!("{error:#}"))).collect()
             }
         };
@@ -69,7 +73,9 @@ where
             match self.settle(worker, jobs).await {
                 Ok(settled) => answers.extend(settled),
                 // Without an answer the orchestrator asks again at the step's deadline.
-                Err(error) => tracing::warn!(verb = self.verb, error = format!("{error:#}"), "the barrier could not be read"),
+                Err(error) => {
+                    tracing::warn!(verb = self.verb, error = format!("{error:#}"), "the barrier could not be read")
+                }
             }
             answers
         }

@@ -68,7 +68,8 @@ fn items(body: &[u8]) -> Vec<Result<Command, (&[u8], String)>> {
         Ok(items) => items
             .into_iter()
             .map(|item| {
-                serde_json::from_str(item.get()).map_err(|error| (item.get().as_bytes(), format!("no command: {error}")))
+                serde_json::from_str(item.get())
+                    .map_err(|error| (item.get().as_bytes(), format!("no command: {error}")))
             })
             .collect(),
         Err(error) => vec![Err((body, format!("no JSON array of commands: {error}")))],

@@ -113,14 +113,25 @@ where
                 }
             }
         };
-        anyhow::ensure!(outcomes.len() == jobs.len(), "{} answered {} of {} jobs", self.verb, outcomes.len(), jobs.len());
+        anyhow::ensure!(
+            outcomes.len() == jobs.len(),
+            "{} answered {} of {} jobs",
+            self.verb,
+            outcomes.len(),
+            jobs.len()
+        );
         let decided: Vec<_> = keys.into_iter().zip(&outcomes).collect();
         barrier::record(tx, &decided).await?;
         Ok(outcomes)
     }
 
     /// Undoes what was done; what never came is made good by its tombstone.
-    async fn undo_some(&self, tx: &mut PgConnection, jobs: &[Job<I>], was_here: &[bool]) -> anyhow::Result<Vec<Outcome>> {
+    async fn undo_some(
+        &self,
+        tx: &mut PgConnection,
+        jobs: &[Job<I>],
+        was_here: &[bool],
+    ) -> anyhow::Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(jobs.len());
         // Job by job: null compensations are rare, and jobs need not be cloneable for it.
         for (job, here) in jobs.iter().zip(was_here) {
@@ -189,7 +200,11 @@ fn sort(error: anyhow::Error) -> Setback {
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "sqlx::Error is non-exhaustive")]
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Tls(_) => true,
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
             // 40: serialization failure, deadlock. 53: out of resources. 57: shutdown, cancelled. 55P03: lock timeout.
             // 08: connection trouble. 25P03: idle in transaction.

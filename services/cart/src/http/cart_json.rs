@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use makegood_chassis::{problem::Problem, sealed_id, secret::Secret};
+use makegood_chassis::{entity_tag, problem::Problem, sealed_id, secret::Secret};
 use makegood_contracts::{
     id::{CartKind, Kind},
     money::{Money, MoneyJson},
@@ -12,7 +12,6 @@ use makegood_contracts::{
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::entity_tag;
 use crate::cart::Cart;
 
 /// Prefix of sealed cart ids; order opens them under the same one.

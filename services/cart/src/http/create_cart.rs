@@ -7,6 +7,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use iso_currency::Currency;
 use makegood_chassis::{
     auth::{Caller, Scope},
+    entity_tag,
     idempotency::{self, Answer, Post},
     problem::Problem,
     secret::Secret,
@@ -15,7 +16,7 @@ use makegood_contracts::money::{Money, MoneyError, MoneyJson, minor_unit_digits,
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{CartHttp, cart_json::CartJson, entity_tag, refusal, wanted_line};
+use super::{CartHttp, cart_json::CartJson, refusal, wanted_line};
 use crate::{
     cart::{Cart, FIRST_VERSION, LINES_MAX, NewCart, OpenRefusal},
     cart_creation::make_carts,

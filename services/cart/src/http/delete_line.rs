@@ -2,12 +2,11 @@
 
 use anyhow::Context;
 use axum::{extract::State, response::Response};
-use makegood_chassis::{auth::Caller, extract::Path, http::HttpContext, problem::Problem};
+use makegood_chassis::{auth::Caller, entity_tag::Conditions, extract::Path, http::HttpContext, problem::Problem};
 use sqlx::PgPool;
 
 use super::{
     cart_json::{self, CartJson},
-    entity_tag::IfMatch,
     line_edit::{ATTEMPTS, Place, contended},
     refusal,
 };
@@ -31,11 +30,11 @@ pub(super) async fn delete_line(
     State(context): State<HttpContext>,
     caller: Caller,
     path: Path<(String, String)>,
-    if_match: IfMatch,
+    conditions: Conditions,
 ) -> Result<Response, Problem> {
     let place = Place::of(&context, &caller, path)?;
     for _ in 0..ATTEMPTS {
-        let cart = place.load_editable(&context, &caller, &if_match).await?;
+        let cart = place.load_editable(&context, &caller, &conditions).await?;
         let edited = cart.remove_line(&place.line).map_err(|refusal| refusal::edit(&refusal, &place.line))?;
         if erase_line(&context.db, &edited, &place.line).await? {
             return cart_json::shown(&context.secret, &edited);

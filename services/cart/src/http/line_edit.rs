@@ -5,13 +5,14 @@
 
 use makegood_chassis::{
     auth::{Caller, Scope},
+    entity_tag::{self, Conditions},
     extract::Path,
     http::HttpContext,
     problem::Problem,
 };
 use uuid::Uuid;
 
-use super::{entity_tag::IfMatch, read_cart::opened, refusal};
+use super::{read_cart::opened, refusal};
 use crate::{cart::Cart, store::load_cart};
 
 /// Races lost in a row before the caller is told to come again: far more than one buyer's tabs can cause.
@@ -40,11 +41,13 @@ impl Place {
         &self,
         context: &HttpContext,
         caller: &Caller,
-        if_match: &IfMatch,
+        conditions: &Conditions,
     ) -> Result<Cart, Problem> {
         let cart = load_cart(&context.db, caller.account, self.cart_id).await?;
         let cart = cart.ok_or_else(|| Problem::not_found("cart", &self.sealed_cart_id))?;
-        if_match.check(cart.version)?;
+        if !conditions.allow_change_of(Some(cart.version)) {
+            return Err(entity_tag::version_changed("cart", Some(cart.version)));
+        }
         cart.check_open().map_err(|refusal| refusal::edit(&refusal, &self.line))?;
         Ok(cart)
     }

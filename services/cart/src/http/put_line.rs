@@ -4,6 +4,7 @@ use anyhow::Context;
 use axum::{extract::State, response::Response};
 use makegood_chassis::{
     auth::Caller,
+    entity_tag::Conditions,
     extract::{Json, Path},
     http::HttpContext,
     problem::Problem,
@@ -14,7 +15,6 @@ use sqlx::PgPool;
 
 use super::{
     cart_json::{self, CartJson},
-    entity_tag::IfMatch,
     line_edit::{ATTEMPTS, Place, contended},
     refusal, wanted_line,
 };
@@ -56,7 +56,7 @@ pub(super) async fn put_line(
     State(context): State<HttpContext>,
     caller: Caller,
     path: Path<(String, String)>,
-    if_match: IfMatch,
+    conditions: Conditions,
     Json(body): Json<PutLine>,
 ) -> Result<Response, Problem> {
     let place = Place::of(&context, &caller, path)?;
@@ -66,7 +66,7 @@ pub(super) async fn put_line(
         wanted_line::check_name(sku, "/sku")?;
     }
     for _ in 0..ATTEMPTS {
-        let cart = place.load_editable(&context, &caller, &if_match).await?;
+        let cart = place.load_editable(&context, &caller, &conditions).await?;
         let line = priced_line(&context.db, &caller, &cart, &place.line, &body).await?;
         let edited = cart.put_line(line.clone()).map_err(|refusal| refusal::edit(&refusal, &place.line))?;
         if write_line(&context.db, &edited, &line).await? {

@@ -8,6 +8,7 @@ use axum::{
 };
 use makegood_chassis::{
     auth::{Caller, Scope},
+    entity_tag::{self, Conditions},
     extract::{Json, Path},
     http::{HttpContext, request_id},
     problem::Problem,
@@ -19,10 +20,7 @@ use makegood_contracts::{
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use super::{
-    entity_tag::{self, Conditions},
-    product_json::{self, ProductJson},
-};
+use super::product_json::{self, ProductJson};
 use crate::{
     product::{Change, Product},
     product_writing::{Written, write_products},
@@ -67,8 +65,10 @@ pub(super) async fn put_product(
         Product::new(sku, body.title, body.prices, body.active).map_err(|error| product_json::invalid("", error))?;
     // On a task of its own: a client that goes away must not cut the transaction in the middle.
     let task = tokio::spawn(request_id::carry(write(context.db, caller.account, product.clone(), conditions)));
-    let written =
-        task.await.context("writing a product")??.map_err(|Stale { version }| entity_tag::version_changed(version))?;
+    let written = task
+        .await
+        .context("writing a product")??
+        .map_err(|Stale { version }| entity_tag::version_changed("product", version))?;
     let status = match written.change {
         Change::Created => StatusCode::CREATED,
         Change::Updated | Change::Unchanged => StatusCode::OK,

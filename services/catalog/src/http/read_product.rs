@@ -7,15 +7,13 @@ use axum::{
 };
 use makegood_chassis::{
     auth::{Caller, Scope},
+    entity_tag::{self, Conditions},
     extract::Path,
     http::HttpContext,
     problem::Problem,
 };
 
-use super::{
-    entity_tag::{self, Conditions},
-    product_json::ProductJson,
-};
+use super::product_json::ProductJson;
 use crate::store::load_products;
 
 /// The answer depends on the caller's account, and a price may change at any time: kept by the caller only, and asked

@@ -4,11 +4,12 @@ use makegood_contracts::{
     fulfillment::{CreateShipments, CreatedShipments, OwnShipments},
     inventory::Allocation,
 };
+use makegood_testing::{SHOP, TestDatabase, job};
 use serde_json::json;
 use sqlx::PgPool;
 
 use super::*;
-use crate::test_database::{TestDatabase, job, shop};
+use crate::{MIGRATOR, invariants::INVARIANTS};
 
 /// Shipments from two warehouses, by the ids that the command answers.
 pub(crate) async fn create(pool: &PgPool, saga: Uuid) -> Vec<Uuid> {
@@ -18,7 +19,7 @@ pub(crate) async fn create(pool: &PgPool, saga: Uuid) -> Vec<Uuid> {
         quantity,
     };
     let input = CreateShipments {
-        account: shop(),
+        account: SHOP,
         order_id: saga,
         shipping_method: "standard".to_owned(),
         shipping_address: json!({"country": "GB"}),
@@ -68,8 +69,8 @@ fn expected(state: &str, version: i64) -> Vec<(String, String, i64)> {
 
 #[tokio::test]
 async fn one_shipment_per_warehouse_is_planned_once_and_released_once() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
     let saga = Uuid::now_v7();
     let ids = create(pool, saga).await;
     assert_eq!(create(pool, saga).await, ids, "a repeat plans nothing new");
@@ -87,13 +88,13 @@ async fn one_shipment_per_warehouse_is_planned_once_and_released_once() {
         assert_eq!(release(pool, &[saga]).await, [Outcome::done()]);
         assert_eq!(shipments(pool, saga).await, expected("released", 2));
     }
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn an_undo_cancels_whatever_has_not_left_and_nothing_else_of_the_batch() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
     let [planned, released, shipped, absent] = std::array::from_fn(|_| Uuid::now_v7());
     for saga in [planned, released, shipped] {
         create(pool, saga).await;
@@ -118,5 +119,5 @@ async fn an_undo_cancels_whatever_has_not_left_and_nothing_else_of_the_batch() {
     let states: Vec<String> = shipments(pool, shipped).await.into_iter().map(|(_, state, _)| state).collect();
     assert_eq!(states, ["shipped", "released"], "its sibling stays released: an operator must see both");
     assert!(matches!(release(pool, &[planned]).await[0], Outcome::Failed { retryable: false, .. }));
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }

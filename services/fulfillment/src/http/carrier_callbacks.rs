@@ -10,11 +10,12 @@ use axum::{
     extract::{Request, State},
     http::StatusCode,
 };
-use makegood_chassis::{extract::body, http::HttpContext, problem::Problem};
+use makegood_chassis::{callback_signature::CallbackKey, extract::body, http::HttpContext, problem::Problem};
 use makegood_contracts::{
     account::Account,
     fulfillment::{SHIPMENT_SHIPPED, ShipmentShipped},
     id::ShipmentId,
+    plain_text::is_plain_text,
 };
 use makegood_messaging::event_log::{self, NewEvent};
 use serde::{Deserialize, Serialize};
@@ -22,10 +23,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{
-    carrier_signature,
-    shipment::{State as ShipmentState, Step},
-};
+use crate::shipment::{State as ShipmentState, Step};
 
 /// What one transaction takes.
 const EVENTS_MAX: usize = 500;
@@ -76,15 +74,8 @@ pub(crate) struct Applied {
 pub(crate) async fn handle(State(http): State<HttpContext>, request: Request) -> Result<axum::Json<Applied>, Problem> {
     let (parts, raw) = request.into_parts();
     let raw = body::read(raw).await?;
-    let signature =
-        parts.headers.get(carrier_signature::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    carrier_signature::verify(
-        &carrier_signature::key(&http.secret),
-        signature,
-        &raw,
-        http.clock.now().unix_timestamp(),
-    )
-    .map_err(|error| {
+    let signature = parts.headers.get("carrier-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    CallbackKey::shared_with("carrier", &http.secret).verify(signature, &raw, http.clock.now()).map_err(|error| {
         Problem::new(StatusCode::UNAUTHORIZED, "invalid-signature", "Invalid signature", error.to_string())
     })?;
     let callback: CarrierCallback = body::parse(&raw)?;
@@ -100,7 +91,7 @@ fn validate(events: &[CarrierEvent]) -> Result<(), Problem> {
     }
     for (index, event) in events.iter().enumerate() {
         for (field, text) in [("event_id", &event.event_id), ("tracking_number", &event.tracking_number)] {
-            if !(1..=TEXT_LENGTH_MAX).contains(&text.chars().count()) || text.chars().any(char::is_control) {
+            if !is_plain_text(text, TEXT_LENGTH_MAX) {
                 let detail =
                     format!("It must have 1 to {TEXT_LENGTH_MAX} characters, none of them a control character.");
                 return Err(Problem::invalid(&format!("/events/{index}/{field}"), detail));

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use makegood_testing::TestDatabase;
 use serde_json::Value;
 
 use super::*;
 use crate::{
+    MIGRATOR,
     commands::tests::{create, release},
-    test_database::TestDatabase,
+    invariants::INVARIANTS,
 };
 
 /// The answer to a batch of so many shipments.
@@ -75,8 +77,8 @@ async fn pass_time(pool: &PgPool, interval: &str) {
 
 #[tokio::test]
 async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
     let (test_carrier, carrier) = TestCarrier::start().await;
     let saga = Uuid::now_v7();
     create(pool, saga).await;
@@ -96,13 +98,13 @@ async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence()
     pass_time(pool, "10 min").await;
     assert_eq!(hand_over_due(pool, &carrier).await.expect("asked again"), 2);
     assert_eq!(test_carrier.call_sizes(), [2, 2, 2]);
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn one_shipment_that_the_carrier_refuses_does_not_hold_up_the_others() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
     let (test_carrier, carrier) = TestCarrier::start().await;
     let saga = Uuid::now_v7();
     create(pool, saga).await;
@@ -116,5 +118,5 @@ async fn one_shipment_that_the_carrier_refuses_does_not_hold_up_the_others() {
     assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 2);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 0);
     assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 1, 1]);
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }

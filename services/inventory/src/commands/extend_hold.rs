@@ -4,19 +4,10 @@ use makegood_contracts::{inventory::OwnHold, reply::Outcome};
 use makegood_messaging::participant::Job;
 use sqlx::PgConnection;
 
-use crate::{
-    hold::{Hold, Verdict},
-    store,
-};
+use crate::hold::{Hold, Verdict};
 
 pub(crate) async fn handle(tx: &mut PgConnection, jobs: &[Job<OwnHold>]) -> anyhow::Result<Vec<Outcome>> {
-    let mut holds = store::lock_holds(tx, &super::hold_ids(jobs)).await?;
-    let outcomes = jobs
-        .iter()
-        .map(|job| super::hold_moved(holds.get_mut(&job.key.saga_id).map_or(Verdict::Expired, Hold::extend)))
-        .collect();
-    store::save_moved(tx, &holds).await?;
-    Ok(outcomes)
+    super::move_own_holds(tx, jobs, |hold| super::hold_moved(hold.map_or(Verdict::Expired, Hold::extend))).await
 }
 
 #[cfg(test)]

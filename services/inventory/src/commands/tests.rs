@@ -1,10 +1,15 @@
 //! A hold's whole life on a real database: every step twice, and every way back.
 
 use makegood_contracts::inventory::{AllocatedStock, Allocation, HoldLine, HoldStock, OwnHold};
+use makegood_testing::{SHOP, TestDatabase, job};
 use sqlx::PgPool;
 
 use super::*;
-use crate::test_database::{TestDatabase, counters, job, shop, stock_up};
+use crate::{
+    MIGRATOR,
+    invariants::INVARIANTS,
+    test_stock::{counters, stock_up},
+};
 
 const TTL_SECONDS: u32 = 900;
 
@@ -12,8 +17,7 @@ async fn hold(pool: &PgPool, saga: Uuid, lines: &[(&str, i64)]) -> Outcome {
     let lines = lines.iter().map(|(sku, quantity)| HoldLine { sku: (*sku).to_owned(), quantity: *quantity }).collect();
     let mut tx = pool.begin().await.expect("begins");
     let outcomes =
-        hold_stock::handle(&mut tx, &[job(saga, "hold_stock", HoldStock { account: shop(), lines })], TTL_SECONDS)
-            .await;
+        hold_stock::handle(&mut tx, &[job(saga, "hold_stock", HoldStock { account: SHOP, lines })], TTL_SECONDS).await;
     tx.commit().await.expect("commits");
     outcomes.expect("holds").remove(0)
 }
@@ -40,8 +44,8 @@ fn is_defect(outcome: &Outcome) -> bool {
 
 #[tokio::test]
 async fn a_sale_takes_the_goods_once_however_often_each_step_is_sent() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
     stock_up(pool, "near", 1, &[("cup", 3), ("pot", 1)]).await;
     stock_up(pool, "far", 2, &[("cup", 3)]).await;
     let saga = Uuid::now_v7();
@@ -71,13 +75,13 @@ async fn a_sale_takes_the_goods_once_however_often_each_step_is_sent() {
     }
     assert!(is_defect(&step(pool, "release_stock", saga).await), "what is sold is not given back by an undo");
     assert!(is_defect(&step(pool, "deallocate_stock", saga).await));
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn every_way_back_gives_everything_back_once() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
     stock_up(pool, "near", 1, &[("cup", 10)]).await;
     let ways: [&[&str]; 4] = [
         &["release_stock", "release_stock"],
@@ -97,18 +101,18 @@ async fn every_way_back_gives_everything_back_once() {
         }
         assert!(is_defect(&step(pool, "commit_stock", saga).await));
     }
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn a_saga_without_a_hold_has_nothing_to_undo_and_nothing_to_sell() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
     let saga = Uuid::now_v7();
     assert_eq!(step(pool, "release_stock", saga).await, Outcome::done());
     assert_eq!(step(pool, "deallocate_stock", saga).await, Outcome::done());
     assert!(matches!(step(pool, "extend_hold", saga).await, Outcome::Refused { .. }));
     assert!(matches!(step(pool, "allocate_stock", saga).await, Outcome::Refused { .. }));
     assert!(is_defect(&step(pool, "commit_stock", saga).await));
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }

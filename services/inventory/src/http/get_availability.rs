@@ -7,11 +7,9 @@ use makegood_chassis::{
     http::HttpContext,
     problem::Problem,
 };
-use makegood_contracts::account::Account;
+use makegood_contracts::{account::Account, catalog::check_sku};
 use serde::Serialize;
 use sqlx::PgPool;
-
-use crate::sku::is_sku;
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Availability {
@@ -38,7 +36,7 @@ pub(crate) async fn handle(
     Path(sku): Path<String>,
 ) -> Result<axum::Json<Availability>, Problem> {
     caller.require(Scope::Storefront)?;
-    if !is_sku(&sku) {
+    if check_sku(&sku).is_err() {
         return Err(Problem::not_found("SKU", &sku));
     }
     let warehouses = availability(&http.db, caller.account, &sku).await?;

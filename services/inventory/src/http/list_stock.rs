@@ -5,16 +5,14 @@ use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
     http::HttpContext,
+    page::Limit,
     problem::Problem,
 };
-use makegood_contracts::account::Account;
+use makegood_contracts::{account::Account, catalog::check_sku};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use crate::sku::{is_sku, is_warehouse_code};
-
-const LIMIT_DEFAULT: i64 = 50;
-const LIMIT_MAX: i64 = 500;
+use crate::warehouse_code::is_warehouse_code;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -24,8 +22,10 @@ pub(crate) struct ListStock {
     sku: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,
-    /// Rows a page, 1 to 500; 50 by default.
-    limit: Option<i64>,
+    /// Rows a page.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
+    limit: Limit<50, 500>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -55,28 +55,19 @@ pub(crate) async fn handle(
     Query(query): Query<ListStock>,
 ) -> Result<axum::Json<StockPage>, Problem> {
     caller.require(Scope::Server)?;
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::invalid("/limit", format!("The limit must be between 1 and {LIMIT_MAX}.")));
-    }
-    if query.sku.as_deref().is_some_and(|sku| !is_sku(sku)) {
-        return Err(Problem::invalid("/sku", "A SKU has 1 to 64 of the characters A-Z a-z 0-9 . _ -"));
+    if let Some(sku) = &query.sku {
+        check_sku(sku).map_err(|error| Problem::invalid("/sku", error.to_string()))?;
     }
     let after = query.after.as_deref().map(parse_cursor).transpose()?;
-    let mut data = page(&http.db, caller.account, query.sku.as_deref(), after, limit + 1).await?;
-    let more = usize::try_from(limit).is_ok_and(|limit| {
-        let more = data.len() > limit;
-        data.truncate(limit);
-        more
-    });
-    let next = data.last().filter(|_| more).map(|last| format!("{}/{}", last.sku, last.warehouse));
+    let mut data = page(&http.db, caller.account, query.sku.as_deref(), after, query.limit.rows_to_read()).await?;
+    let next = query.limit.cut(&mut data, |last| format!("{}/{}", last.sku, last.warehouse));
     Ok(axum::Json(StockPage { data, next }))
 }
 
 /// `<sku>/<warehouse>`: neither may contain a slash.
 fn parse_cursor(text: &str) -> Result<(&str, &str), Problem> {
     text.split_once('/')
-        .filter(|(sku, warehouse)| is_sku(sku) && is_warehouse_code(warehouse))
+        .filter(|(sku, warehouse)| check_sku(sku).is_ok() && is_warehouse_code(warehouse))
         .ok_or_else(|| Problem::invalid("/after", "Send the `next` of the page before, unchanged."))
 }
 

@@ -11,7 +11,7 @@ use makegood_contracts::account::Account;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use crate::sku::is_warehouse_code;
+use crate::warehouse_code::is_warehouse_code;
 
 /// Room for any ordering that a person can think of.
 const PRIORITY_MAX: i32 = 1_000_000;

@@ -9,11 +9,12 @@ use makegood_chassis::{
     idempotency::{self, Answer, Post},
     problem::Problem,
 };
+use makegood_contracts::catalog::check_sku;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::sku::{is_sku, is_warehouse_code};
+use crate::warehouse_code::is_warehouse_code;
 
 /// One request stays one statement of some milliseconds; a whole catalog is sent in pages.
 const RECEIPTS_MAX: usize = 1_000;
@@ -78,9 +79,7 @@ fn validate(receipts: &[Receipt]) -> Result<(), Problem> {
         ));
     }
     for (index, receipt) in receipts.iter().enumerate() {
-        if !is_sku(&receipt.sku) {
-            return Err(invalid(index, "sku", "A SKU has 1 to 64 of the characters A-Z a-z 0-9 . _ -"));
-        }
+        check_sku(&receipt.sku).map_err(|error| invalid(index, "sku", error.to_string()))?;
         if !is_warehouse_code(&receipt.warehouse) {
             return Err(invalid(
                 index,
@@ -89,13 +88,13 @@ fn validate(receipts: &[Receipt]) -> Result<(), Problem> {
             ));
         }
         if !(1..=QUANTITY_MAX).contains(&receipt.quantity) {
-            return Err(invalid(index, "quantity", &format!("The quantity must be between 1 and {QUANTITY_MAX}.")));
+            return Err(invalid(index, "quantity", format!("The quantity must be between 1 and {QUANTITY_MAX}.")));
         }
     }
     Ok(())
 }
 
-fn invalid(index: usize, field: &str, detail: &str) -> Problem {
+fn invalid(index: usize, field: &str, detail: impl Into<String>) -> Problem {
     Problem::invalid(&format!("/receipts/{index}/{field}"), detail)
 }
 

@@ -39,7 +39,9 @@ fn describe(roles: &[Role]) -> OpenApi {
     let mut document = OpenApiBuilder::new()
         .info(info)
         .servers(Some([ServerBuilder::new().url("/").build()]))
-        .components(Some(ComponentsBuilder::new().security_scheme(SECURITY_SCHEME, SecurityScheme::Http(scheme)).build()))
+        .components(Some(
+            ComponentsBuilder::new().security_scheme(SECURITY_SCHEME, SecurityScheme::Http(scheme)).build(),
+        ))
         .security(Some([SecurityRequirement::new(SECURITY_SCHEME, Vec::<String>::new())]))
         .build();
     for role in roles {

@@ -35,7 +35,8 @@ pub(super) async fn serve(listener: TcpListener, process: Process) {
     // Set by the HTTP server, once all its routes are there; until then it fails.
     let _ = health.check(super::http_server::CHECK);
     let bus_check = health.check("nats");
-    let (served, checked) = tokio::join!(ops::serve(listener, health.clone()), keep_checking(&process, &health, &bus_check));
+    let (served, checked) =
+        tokio::join!(ops::serve(listener, health.clone()), keep_checking(&process, &health, &bus_check));
     for error in [served, checked].into_iter().filter_map(Result::err) {
         tracing::error!(error = format!("{error:#}"), "health is no longer told; the process ends");
         process.shutdown.begin();
@@ -43,7 +44,8 @@ pub(super) async fn serve(listener: TcpListener, process: Process) {
 }
 
 async fn keep_checking(process: &Process, health: &Health, bus_check: &Check) -> Result<()> {
-    let with_database = process.roles.iter().filter_map(|&role| Some((role, role.migrator()?, health.check(role.name()))));
+    let with_database =
+        process.roles.iter().filter_map(|&role| Some((role, role.migrator()?, health.check(role.name()))));
     let databases = with_database.map(|(role, migrator, check)| async move {
         let url = database::service_url(&process.config, role.name())?;
         let db = database::connect(&url, role.name(), Purpose::Admin).await?;

@@ -3,6 +3,8 @@
 use std::{net::TcpListener, thread::JoinHandle};
 
 use anyhow::{Context, Result};
+use axum::Router;
+use futures::future::try_join_all;
 use makegood_chassis::{
     auth::ApiKeys,
     clock::DbClock,
@@ -25,17 +27,27 @@ pub(super) fn spawn(process: Process, listener: TcpListener) -> JoinHandle<Resul
 }
 
 async fn run(process: Process, listener: TcpListener) -> Result<()> {
+    // A server that does not come must not keep the process from ending.
+    let Some(router) = process.shutdown.token.run_until_cancelled(router(&process)).await else {
+        return Ok(());
+    };
+    let router = http::layered(router?, process.limits.max_in_flight);
+    let listener = tokio::net::TcpListener::from_std(listener).context("taking over the listener")?;
+    Health::of_process().check(CHECK).set(true);
+    http::listen(listener, router, process.shutdown).await
+}
+
+async fn router(process: &Process) -> Result<Router> {
     let secret = Secret::new(&process.config.secret)?;
     let keys = ApiKeys::load(&process.config.api_keys, &secret)?;
     let bus = Bus::connect(&process.config.nats_url, "makegood-http").await?;
+    let contexts = process.roles.iter().map(|&role| context(role, process, keys.clone(), secret.clone()));
+    let contexts = try_join_all(contexts).await?;
     let mut router = api_description::router(&process.roles)?;
-    for &role in &process.roles {
-        let context = context(role, &process, keys.clone(), secret.clone()).await?;
+    for (role, context) in process.roles.iter().zip(contexts) {
         router = router.merge(role.router(context, bus.clone(), &process.config, &process.settings));
     }
-    let listener = tokio::net::TcpListener::from_std(listener).context("taking over the listener")?;
-    Health::of_process().check(CHECK).set(true);
-    http::listen(listener, http::layered(router, process.limits.max_in_flight), process.shutdown).await
+    Ok(router)
 }
 
 async fn context(role: Role, process: &Process, keys: ApiKeys, secret: Secret) -> Result<HttpContext> {

@@ -14,8 +14,8 @@ pub(crate) struct Urls {
 }
 
 pub(crate) async fn start(args: &Args, home: &Home, children: &mut Supervisor) -> Result<Urls> {
-    let given_database = args.database_url.clone().filter(|url| !is_own(home, "postgres.password", url));
-    let given_nats = args.nats_url.clone().filter(|url| !is_own(home, "nats.password", url));
+    let given_database = args.database_url.clone().filter(|url| !is_own(home, "postgres.port", url));
+    let given_nats = args.nats_url.clone().filter(|url| !is_own(home, "nats.port", url));
     let notify = progress::notify();
     let (database, database_server) = match given_database {
         Some(url) => (url, None),
@@ -36,8 +36,8 @@ pub(crate) async fn start(args: &Args, home: &Home, children: &mut Supervisor) -
 }
 
 /// A shell that has read our dev.env hands us the URL of our own server, which does not run yet.
-fn is_own(home: &Home, password_file: &str, url: &str) -> bool {
-    std::fs::read_to_string(home.file(password_file)).is_ok_and(|password| url.contains(password.trim()))
+fn is_own(home: &Home, port_file: &str, url: &str) -> bool {
+    std::fs::read_to_string(home.file(port_file)).is_ok_and(|port| url.contains(&format!("127.0.0.1:{}", port.trim())))
 }
 
 fn find_wheels(args: &Args, home: &Home, notify: &Notify) -> Result<wheels::Wheels> {

@@ -51,7 +51,9 @@ async fn load(api: &Api, products: Vec<Product>) -> Result<()> {
     }
     let receipts: Vec<Value> = WAREHOUSES
         .iter()
-        .flat_map(|(code, _, quantity)| products.iter().map(move |product| json!({"sku": product.sku, "warehouse": code, "quantity": quantity})))
+        .flat_map(|(code, _, quantity)| {
+            products.iter().map(move |product| json!({"sku": product.sku, "warehouse": code, "quantity": quantity}))
+        })
         .collect();
     stream::iter(products)
         .map(|product| async move {
@@ -87,7 +89,8 @@ impl Api {
     }
 
     async fn send(&self, request: RequestBuilder, body: &Value) -> Result<()> {
-        let response = request.bearer_auth(&self.admin_key).json(body).send().await.context("loading the demo catalog")?;
+        let response =
+            request.bearer_auth(&self.admin_key).json(body).send().await.context("loading the demo catalog")?;
         let status = response.status();
         if !status.is_success() {
             let url = response.url().path().to_owned();
@@ -104,7 +107,10 @@ mod tests {
         let products = super::read().expect("reads");
         assert_eq!(products.len(), 64);
         for product in products {
-            let price = makegood_contracts::money::Money::parse(&product.price_gbp, makegood_contracts::money::parse_currency("GBP").expect("known"));
+            let price = makegood_contracts::money::Money::parse(
+                &product.price_gbp,
+                makegood_contracts::money::parse_currency("GBP").expect("known"),
+            );
             assert!(price.is_ok_and(|price| price.minor_units > 0), "{product:?}");
         }
     }

@@ -60,7 +60,8 @@ impl DevEnv {
     }
 
     pub(crate) fn write(&self) -> Result<()> {
-        let mut text = String::from("# Written by `makegood up` at each start. Test keys of this machine's development server.\n");
+        let mut text =
+            String::from("# Written by `makegood up` at each start. Test keys of this machine's development server.\n");
         for (name, value) in self.variables() {
             text.push_str(&format!("{name}={}\n", quoted(&value)));
         }

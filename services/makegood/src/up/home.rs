@@ -20,9 +20,11 @@ impl Home {
             .and_then(|()| fs::canonicalize(path))
             .with_context(|| format!("creating the home {} (MAKEGOOD_HOME names another)", path.display()))?;
         // Where root runs PostgreSQL as another user, that user must get through to its data. The files' own modes guard the secrets.
-        let mode = fs::metadata(&path).with_context(|| format!("looking into {}", path.display()))?.permissions().mode();
+        let mode =
+            fs::metadata(&path).with_context(|| format!("looking into {}", path.display()))?.permissions().mode();
         if mode & 0o011 != 0o011 {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o011)).with_context(|| format!("opening {}", path.display()))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o011))
+                .with_context(|| format!("opening {}", path.display()))?;
         }
         Ok(Self { path })
     }

@@ -35,7 +35,9 @@ pub(crate) fn require_free_port(args: &Args) -> Result<()> {
             args.port,
             port::choose()?
         ),
-        Err(error) => Err(error).with_context(|| format!("cannot listen on {}:{} (MAKEGOOD_LISTEN, MAKEGOOD_PORT)", args.listen, args.port)),
+        Err(error) => Err(error).with_context(|| {
+            format!("cannot listen on {}:{} (MAKEGOOD_LISTEN, MAKEGOOD_PORT)", args.listen, args.port)
+        }),
     }
 }
 
@@ -53,6 +55,8 @@ pub(crate) async fn start(args: &Args, home: &Home, env: &DevEnv) -> Result<Proc
         ("MAKEGOOD_PORT".to_owned(), args.port.to_string()),
         ("MAKEGOOD_LISTEN".to_owned(), args.listen.to_string()),
         ("MAKEGOOD_OPS_PORT".to_owned(), ops_port.to_string()),
+        // Its log is a file.
+        ("NO_COLOR".to_owned(), "1".to_owned()),
     ]);
     variables.extend(outside_world(home, &env.url)?);
     let launch = Launch {

@@ -123,7 +123,8 @@ impl Advance {
         events: &[(Uuid, Event)],
         open: &[usize],
     ) -> anyhow::Result<HashMap<Uuid, Working>> {
-        let mut missing: Vec<Uuid> = open.iter().map(|place| events[*place].0).filter(|id| !cache.contains(*id)).collect();
+        let mut missing: Vec<Uuid> =
+            open.iter().map(|place| events[*place].0).filter(|id| !cache.contains(*id)).collect();
         missing.sort_unstable();
         missing.dedup();
         let mut working = HashMap::new();

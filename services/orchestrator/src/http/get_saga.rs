@@ -7,6 +7,7 @@ use axum::{
 };
 use makegood_chassis::{
     auth::{Caller, Scope},
+    entity_tag,
     extract::Path,
     problem::Problem,
 };
@@ -77,7 +78,11 @@ struct SentCommand {
 #[utoipa::path(get, path = "/v1/admin/sagas/{id}", tag = "sagas",
     params(("id" = String, Path, description = "`sga_…`, or the checkout's `chk_…`")),
     responses((status = 200, body = SagaDetail), (status = 404)))]
-pub(crate) async fn get_saga(State(admin): State<Admin>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn get_saga(
+    State(admin): State<Admin>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     caller.require(Scope::Admin)?;
     let uuid = super::saga_id::parse(&id)?;
     let mut conn = admin.http.db.acquire().await?;
@@ -96,7 +101,7 @@ pub(crate) async fn get_saga(State(admin): State<Admin>, caller: Caller, Path(id
     let instance = instance.ok_or_else(|| Problem::not_found("saga", &id))?;
     let log = read_log(&mut conn, uuid).await?;
     drop(conn);
-    let etag = format!("\"{}\"", row.revision);
+    let etag = entity_tag::of(row.revision.into());
     let detail = SagaDetail {
         saga: row.into(),
         traceparent: instance.traceparent.clone(),
@@ -123,10 +128,11 @@ struct Sent {
 
 async fn read_log(conn: &mut sqlx::PgConnection, id: Uuid) -> Result<Vec<LogRow>, sqlx::Error> {
     type Row = (i32, OffsetDateTime, sqlx::types::Json<Event>, Option<sqlx::types::Json<Vec<Sent>>>);
-    let rows: Vec<Row> = sqlx::query_as("select revision, at, event, sent from saga_log where saga_id = $1 order by revision")
-        .bind(id)
-        .fetch_all(conn)
-        .await?;
+    let rows: Vec<Row> =
+        sqlx::query_as("select revision, at, event, sent from saga_log where saga_id = $1 order by revision")
+            .bind(id)
+            .fetch_all(conn)
+            .await?;
     let row = |(revision, at, event, sent): Row| LogRow {
         revision,
         at,
@@ -146,7 +152,10 @@ fn steps(definition: &Definition, state: &SagaState) -> Vec<StepDetail> {
             step: definition.name_of(index).to_owned(),
             command: definition.command_at(index).map(|command| command.command.clone()),
             compensate: definition.command_at(index).and_then(|command| command.compensate.clone()),
-            status: serde_json::to_value(step.status).ok().and_then(|status| status.as_str().map(str::to_owned)).unwrap_or_default(),
+            status: serde_json::to_value(step.status)
+                .ok()
+                .and_then(|status| status.as_str().map(str::to_owned))
+                .unwrap_or_default(),
             attempts: step.attempt,
             due: step.due,
         })
@@ -170,7 +179,12 @@ fn timeline(instance: &Instance, log: Vec<LogRow>) -> anyhow::Result<Vec<Timelin
     for row in log {
         saga_store::learn(&mut then.state.context, row.event.clone());
         let sent = row.sent.into_iter().map(|sent| sent_command(&then, sent)).collect::<anyhow::Result<_>>()?;
-        entries.push(TimelineEntry { revision: row.revision, at: row.at, event: serde_json::to_value(&row.event)?, sent });
+        entries.push(TimelineEntry {
+            revision: row.revision,
+            at: row.at,
+            event: serde_json::to_value(&row.event)?,
+            sent,
+        });
     }
     Ok(entries)
 }

@@ -4,6 +4,7 @@ use axum::{Json, extract::State};
 use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
+    page::Limit,
     problem::Problem,
 };
 use makegood_contracts::id::SagaId;
@@ -15,10 +16,6 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Admin;
-
-/// Rows of a page unless asked otherwise, and at most.
-const DEFAULT_LIMIT: i64 = 50;
-const MAX_LIMIT: i64 = 200;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -33,8 +30,10 @@ pub(crate) struct Filter {
     customer: Option<String>,
     /// Only sagas begun at least so many seconds ago.
     min_age_seconds: Option<i64>,
-    /// 1 to 200, 50 unless given.
-    limit: Option<i64>,
+    /// Sagas a page.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit<50, 200>,
     /// The `next` of the page before.
     after: Option<String>,
 }
@@ -118,21 +117,17 @@ pub(crate) async fn list_sagas(
     Query(filter): Query<Filter>,
 ) -> Result<Json<SagaPage>, Problem> {
     caller.require(Scope::Admin)?;
-    let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::invalid("limit", format!("must be from 1 to {MAX_LIMIT}")));
-    }
     let known = |state: &str| state == "live" || Condition::ALL.iter().any(|condition| condition.as_str() == state);
     if let Some(state) = filter.state.as_deref().filter(|state| !known(state)) {
-        return Err(Problem::invalid("state", format!("`{state}` is no state of a saga")));
+        return Err(Problem::invalid("/state", format!("`{state}` is no state of a saga")));
     }
     let after = filter.after.as_deref().map(super::saga_id::parse).transpose()?;
-    let rows = select(&admin.http.db, &filter, after, limit).await?;
-    let next = (rows.len() as i64 == limit).then(|| rows.last().map(|row| SagaId::from_uuid(row.id).to_string())).flatten();
+    let mut rows = select(&admin.http.db, &filter, after).await?;
+    let next = filter.limit.cut(&mut rows, |last| SagaId::from_uuid(last.id).to_string());
     Ok(Json(SagaPage { data: rows.into_iter().map(SagaSummary::from).collect(), next }))
 }
 
-async fn select(db: &sqlx::PgPool, filter: &Filter, after: Option<Uuid>, limit: i64) -> Result<Vec<SummaryRow>, sqlx::Error> {
+async fn select(db: &sqlx::PgPool, filter: &Filter, after: Option<Uuid>) -> Result<Vec<SummaryRow>, sqlx::Error> {
     sqlx::query_as(
         r"select id, definition, version, reference, customer, state, step, reason, revision,
                  extract(epoch from coalesce(finished_at, now()) - created_at)::bigint as age_seconds,
@@ -155,7 +150,7 @@ async fn select(db: &sqlx::PgPool, filter: &Filter, after: Option<Uuid>, limit: 
     .bind(&filter.customer)
     .bind(filter.min_age_seconds)
     .bind(after)
-    .bind(limit)
+    .bind(filter.limit.rows_to_read())
     // Planned with the filters at hand, so that the index that fits them is used.
     .persistent(false)
     .fetch_all(db)

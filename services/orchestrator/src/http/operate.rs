@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{extract::State, response::Response};
-use http::HeaderMap;
 use makegood_chassis::{
     auth::Scope,
+    entity_tag::Conditions,
     extract::Path,
     idempotency::{self, Answer, Post},
     problem::Problem,
@@ -54,12 +54,12 @@ pub(crate) struct Resolution {
 pub(crate) async fn retry_saga(
     State(admin): State<Admin>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    conditions: Conditions,
     post: Post<Operation>,
 ) -> Result<Response, Problem> {
     let reason = checked_reason(&post.body.reason)?;
     let event = Event::Retried { actor: post.caller.actor.clone(), reason };
-    operate(admin, "retry", id, &headers, &post, event).await
+    operate(admin, "retry", id, conditions, &post, event).await
 }
 
 /// Turns the saga around: everything it did is made good. Refused once the pivot is reached.
@@ -69,12 +69,12 @@ pub(crate) async fn retry_saga(
 pub(crate) async fn compensate_saga(
     State(admin): State<Admin>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    conditions: Conditions,
     post: Post<Operation>,
 ) -> Result<Response, Problem> {
     let reason = checked_reason(&post.body.reason)?;
     let event = Event::CompensationForced { actor: post.caller.actor.clone(), reason };
-    operate(admin, "compensate", id, &headers, &post, event).await
+    operate(admin, "compensate", id, conditions, &post, event).await
 }
 
 /// Takes a parked step as settled by hand, and goes on.
@@ -84,13 +84,14 @@ pub(crate) async fn compensate_saga(
 pub(crate) async fn resolve_saga(
     State(admin): State<Admin>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    conditions: Conditions,
     post: Post<Resolution>,
 ) -> Result<Response, Problem> {
     let Resolution { step, reason, output } = &post.body;
     let reason = checked_reason(reason)?;
-    let event = Event::Resolved { step: step.clone(), actor: post.caller.actor.clone(), reason, output: output.clone() };
-    operate(admin, "resolve", id, &headers, &post, event).await
+    let event =
+        Event::Resolved { step: step.clone(), actor: post.caller.actor.clone(), reason, output: output.clone() };
+    operate(admin, "resolve", id, conditions, &post, event).await
 }
 
 fn checked_reason(reason: &str) -> Result<String, Problem> {
@@ -105,13 +106,12 @@ async fn operate<T>(
     admin: Admin,
     action: &'static str,
     id: String,
-    headers: &HeaderMap,
+    conditions: Conditions,
     post: &Post<T>,
     event: Event,
 ) -> Result<Response, Problem> {
     post.caller.require(Scope::Admin)?;
     let uuid = super::saga_id::parse(&id)?;
-    let expected = expected_revision(headers)?;
     let definitions = admin.definitions.current().await?;
     let actor = post.caller.actor.clone();
     let to_send = Arc::new(Mutex::new(Outgoing::default()));
@@ -120,7 +120,7 @@ async fn operate<T>(
     let answer = idempotency::once(&admin.http.db, post.claim.as_ref(), move |tx| {
         Box::pin(async move {
             let operator = Operator { definitions: &definitions, action, actor: &actor, now: clock.now() };
-            let (answer, outgoing) = operator.act(tx, uuid, expected, &event).await?;
+            let (answer, outgoing) = operator.act(tx, uuid, &conditions, &event).await?;
             if let Ok(mut to_send) = sent.lock() {
                 *to_send = outgoing;
             }
@@ -145,13 +145,13 @@ impl Operator<'_> {
         &self,
         tx: &mut PgConnection,
         id: Uuid,
-        expected: Option<i32>,
+        conditions: &Conditions,
         event: &Event,
     ) -> Result<(Answer, Outgoing), Problem> {
         let shown = SagaId::from_uuid(id);
         let found = saga_store::load(tx, self.definitions, &[id]).await?.remove(&id);
         let instance = found.ok_or_else(|| Problem::not_found("saga", shown))?;
-        if expected.is_some_and(|expected| expected != instance.revision) {
+        if !conditions.allow_change_of(Some(instance.revision.into())) {
             return Err(moved_meanwhile(instance.revision));
         }
         let mut working = Working::of(instance);
@@ -175,7 +175,9 @@ impl Operator<'_> {
 
     async fn audit(&self, tx: &mut PgConnection, id: Uuid, event: &Event) -> Result<(), sqlx::Error> {
         let reason = match event {
-            Event::Retried { reason, .. } | Event::CompensationForced { reason, .. } | Event::Resolved { reason, .. } => reason,
+            Event::Retried { reason, .. }
+            | Event::CompensationForced { reason, .. }
+            | Event::Resolved { reason, .. } => reason,
             Event::Started
             | Event::Replied { .. }
             | Event::Signalled { .. }
@@ -194,19 +196,6 @@ impl Operator<'_> {
             .await?;
         Ok(())
     }
-}
-
-/// The revision of `If-Match`, if there is one: an ETag as `GET` gives it.
-fn expected_revision(headers: &HeaderMap) -> Result<Option<i32>, Problem> {
-    let Some(value) = headers.get(http::header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let revision = text.trim_matches('"').parse().map_err(|_| {
-        Problem::new(http::StatusCode::BAD_REQUEST, "invalid-if-match", "Invalid If-Match", "If-Match takes the saga's ETag, such as \"7\"")
-    })?;
-    Ok(Some(revision))
 }
 
 fn moved_meanwhile(revision: i32) -> Problem {

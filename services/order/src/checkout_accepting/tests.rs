@@ -1,13 +1,19 @@
+use makegood_testing::TestDatabase;
+
 use super::*;
-use crate::test_database::{TestDatabase, accepted, request};
+use crate::{
+    MIGRATOR,
+    invariants::INVARIANTS,
+    test_checkout::{accepted, request},
+};
 
 #[tokio::test]
 async fn equal_requests_share_one_checkout_in_one_batch_and_in_many_at_once() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::create("order", &MIGRATOR).await;
     let batch =
         [request("k1", "a", None), request("k2", "a", None), request("k1", "a", None), request("k1", "b", None)];
     let [first, second] = [batch[0].checkout.id, batch[1].checkout.id];
-    let accepted = accept(&database.pool, &batch).await.expect("accepts");
+    let accepted = accept(&database.db, &batch).await.expect("accepts");
     assert_eq!(
         accepted,
         [
@@ -19,7 +25,7 @@ async fn equal_requests_share_one_checkout_in_one_batch_and_in_many_at_once() {
     );
 
     let at_once = (0..50).map(|_| {
-        let pool = database.pool.clone();
+        let pool = database.db.clone();
         tokio::spawn(async move {
             accept(&pool, &[request("k3", "a", None), request("k1", "a", None)]).await.expect("accepts")
         })
@@ -41,18 +47,18 @@ async fn equal_requests_share_one_checkout_in_one_batch_and_in_many_at_once() {
         }
     }
     assert_eq!((new, checkouts.len()), (1, 1));
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn a_token_outlives_its_key() {
-    let database = TestDatabase::create().await;
-    let first = accepted(&database.pool, "k1", None).await;
-    sqlx::query("delete from idempotency_key").execute(&database.pool).await.expect("forgets");
+    let database = TestDatabase::create("order", &MIGRATOR).await;
+    let first = accepted(&database.db, "k1", None).await;
+    sqlx::query("delete from idempotency_key").execute(&database.db).await.expect("forgets");
 
     for _ in 0..2 {
         // Another request claims the forgotten key first; that must not shut out the one whose checkout it is.
-        let other = accept(&database.pool, &[request("k1", "other", None)]).await.expect("accepts");
+        let other = accept(&database.db, &[request("k1", "other", None)]).await.expect("accepts");
         assert_eq!(other, [Accepted::Mismatch { checkout: Some(first) }]);
         let both = [
             request("k1", "other", None),
@@ -61,21 +67,21 @@ async fn a_token_outlives_its_key() {
             request("k1", "body", None),
         ];
         let (known, mismatch) = (Accepted::Known { checkout: first }, Accepted::Mismatch { checkout: Some(first) });
-        let accepted = accept(&database.pool, &both).await.expect("accepts");
+        let accepted = accept(&database.db, &both).await.expect("accepts");
         assert_eq!(accepted, [mismatch.clone(), known.clone(), mismatch, known]);
     }
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn one_request_that_cannot_be_written_does_not_fail_the_others() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::create("order", &MIGRATOR).await;
     let mut poisonous = request("k1", "a", None);
     poisonous.checkout.email = "a\0b".to_owned();
     let healthy = request("k2", "a", None);
     let id = healthy.checkout.id;
-    let accepted = accept_apart_if_needed(&database.pool, &[poisonous, healthy]).await;
+    let accepted = accept_apart_if_needed(&database.db, &[poisonous, healthy]).await;
     assert!(accepted[0].is_err());
     assert_eq!(accepted[1].as_ref().ok(), Some(&Accepted::New { checkout: id }));
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }

@@ -1,10 +1,8 @@
 use makegood_contracts::order::CONFIRMATION;
+use makegood_testing::TestDatabase;
 
 use super::*;
-use crate::{
-    commands::tests::open,
-    test_database::{TestDatabase, accepted},
-};
+use crate::{MIGRATOR, commands::tests::open, invariants::INVARIANTS, test_checkout::accepted};
 
 /// Makes every timer due.
 async fn let_time_pass(db: &PgPool) {
@@ -22,8 +20,8 @@ async fn counts(db: &PgPool) -> (usize, usize, usize) {
 
 #[tokio::test]
 async fn a_saga_is_told_again_until_it_shows_that_it_knows() {
-    let database = TestDatabase::create().await;
-    let db = &database.pool;
+    let database = TestDatabase::create("order", &MIGRATOR).await;
+    let db = &database.db;
     let confirmed = accepted(db, "k1", Some("pm_card_visa")).await;
     let plain = accepted(db, "k2", None).await;
     assert_eq!(counts(db).await, (0, 0, 0), "nothing is due before its time");
@@ -48,5 +46,5 @@ async fn a_saga_is_told_again_until_it_shows_that_it_knows() {
         .expect("confirms and cancels");
     let_time_pass(db).await;
     assert_eq!(counts(db).await, (0, 1, 1), "a later confirmation and a cancellation are told by themselves");
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }

@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::open_checkout::store_answers;
 use crate::{
-    checkout::{self, Decision, Status},
-    checkout_row::{CheckoutRow, checkout_columns},
+    checkout::{self, Decision},
+    checkout_row::{self, CheckoutRow, checkout_columns},
     order,
     order_state::{OrderState, order_state_columns},
     waiting,
@@ -163,20 +163,12 @@ async fn outcomes(
     closed: &HashSet<Uuid>,
 ) -> anyhow::Result<Vec<Outcome>> {
     let late: Vec<Uuid> = jobs.iter().map(|job| job.key.saga_id).filter(|id| !closed.contains(id)).collect();
-    let found: HashMap<Uuid, String> = if late.is_empty() {
-        HashMap::new()
-    } else {
-        let rows: Vec<(Uuid, String)> =
-            sqlx::query_as("select id, status from checkout where id = any($1)").bind(late).fetch_all(tx).await?;
-        rows.into_iter().collect()
+    let found = checkout_row::statuses(tx, &late).await?;
+    let outcome = |id: &Uuid| match found.get(id) {
+        _ if closed.contains(id) => Outcome::done(),
+        Some(status) if status.is_final() => Outcome::done(),
+        Some(status) => Outcome::defect(format!("The saga completed while its checkout {id} is {}.", status.as_str())),
+        None => Outcome::defect(format!("There is no checkout {id}.")),
     };
-    let outcome = |id: &Uuid| -> anyhow::Result<Outcome> {
-        match found.get(id) {
-            _ if closed.contains(id) => Ok(Outcome::done()),
-            Some(status) if Status::try_from(status.clone())?.is_final() => Ok(Outcome::done()),
-            Some(status) => Ok(Outcome::defect(format!("The saga completed while its checkout {id} is {status}."))),
-            None => Ok(Outcome::defect(format!("There is no checkout {id}."))),
-        }
-    };
-    jobs.iter().map(|job| outcome(&job.key.saga_id)).collect()
+    Ok(jobs.iter().map(|job| outcome(&job.key.saga_id)).collect())
 }

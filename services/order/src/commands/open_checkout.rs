@@ -16,9 +16,8 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    checkout::Status,
     checkout_answer,
-    checkout_row::{CheckoutRow, checkout_columns},
+    checkout_row::{self, CheckoutRow, checkout_columns},
     order_state::{OrderState, order_state_columns},
     waiting,
 };
@@ -121,22 +120,14 @@ async fn outcomes(
     opened: &HashSet<Uuid>,
 ) -> anyhow::Result<Vec<Outcome>> {
     let late: Vec<Uuid> = jobs.iter().map(|job| job.key.saga_id).filter(|id| !opened.contains(id)).collect();
-    let found: HashMap<Uuid, String> = if late.is_empty() {
-        HashMap::new()
-    } else {
-        let rows: Vec<(Uuid, String)> =
-            sqlx::query_as("select id, status from checkout where id = any($1)").bind(late).fetch_all(tx).await?;
-        rows.into_iter().collect()
-    };
-    let outcome = |id: &Uuid| -> anyhow::Result<Outcome> {
-        match found.get(id) {
-            _ if opened.contains(id) => Ok(Outcome::done()),
-            Some(status) if Status::try_from(status.clone())?.is_final() => {
-                Ok(Outcome::refused("checkout_final", format!("The checkout is {status}.")))
-            }
-            Some(_) => Ok(Outcome::done()),
-            None => Ok(Outcome::defect(format!("There is no checkout {id}."))),
+    let found = checkout_row::statuses(tx, &late).await?;
+    let outcome = |id: &Uuid| match found.get(id) {
+        _ if opened.contains(id) => Outcome::done(),
+        Some(status) if status.is_final() => {
+            Outcome::refused("checkout_final", format!("The checkout is {}.", status.as_str()))
         }
+        Some(_) => Outcome::done(),
+        None => Outcome::defect(format!("There is no checkout {id}.")),
     };
-    jobs.iter().map(|job| outcome(&job.key.saga_id)).collect()
+    Ok(jobs.iter().map(|job| outcome(&job.key.saga_id)).collect())
 }

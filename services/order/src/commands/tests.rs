@@ -7,6 +7,7 @@ use makegood_contracts::{
     order::{CloseCheckout, OpenCheckout, RequireAction},
     reply::Outcome,
 };
+use makegood_testing::{SHOP, TestDatabase, job};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -14,10 +15,13 @@ use uuid::Uuid;
 
 use super::{close_checkout, open_checkout, require_action};
 use crate::{
+    MIGRATOR,
     checkout::Status,
     checkout_accepting::{Accepted, accept},
-    checkout_answer, order_shipping,
-    test_database::{TestDatabase, accepted, checkout, ending, job, opening, request, shop},
+    checkout_answer,
+    invariants::INVARIANTS,
+    order_shipping,
+    test_checkout::{accepted, checkout, ending, opening, request},
 };
 
 pub(crate) async fn open(pool: &PgPool, ids: &[Uuid]) -> Vec<Outcome> {
@@ -49,7 +53,7 @@ async fn ship(pool: &PgPool, order: Uuid, shipment: Uuid) {
     let event = Event {
         id: Uuid::now_v7(),
         name: SHIPMENT_SHIPPED.to_owned(),
-        account: shop(),
+        account: SHOP,
         subject: shipment.to_string(),
         version: 1,
         occurred_at: OffsetDateTime::UNIX_EPOCH,
@@ -77,8 +81,8 @@ async fn stored(pool: &PgPool, key: &str) -> Answer {
 
 #[tokio::test]
 async fn an_opened_checkout_has_its_order_and_its_answer_for_ever() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("order", &MIGRATOR).await;
+    let pool = &database.db;
     let waiting = accepted(pool, "k1", None).await;
     let confirmed = accepted(pool, "k2", Some("pm_card_visa")).await;
     assert_eq!(open(pool, &[waiting, confirmed]).await, [Outcome::done(), Outcome::done()]);
@@ -99,13 +103,13 @@ async fn an_opened_checkout_has_its_order_and_its_answer_for_ever() {
         let told: Vec<String> = events(pool, row.order_id).await.into_iter().map(|(name, _, _)| name).collect();
         assert_eq!(told, ["order.opened", "order.failed"]);
     }
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn commands_that_come_late_or_twice_change_nothing() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("order", &MIGRATOR).await;
+    let pool = &database.db;
     let id = accepted(pool, "k1", Some("pm_card_visa")).await;
     open(pool, &[id]).await;
     require(pool, id, "provider_unknown").await;
@@ -129,13 +133,13 @@ async fn commands_that_come_late_or_twice_change_nothing() {
         close(pool, vec![ending(unknown, None, None)]).await[..],
         [Outcome::Failed { retryable: false, .. }]
     ));
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn a_checkout_that_ends_before_it_opens_has_no_order_and_a_refusal_for_all() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("order", &MIGRATOR).await;
+    let pool = &database.db;
     let refused = accepted(pool, "k1", None).await;
     let expired = accepted(pool, "k2", None).await;
     let cancelled = accepted(pool, "k3", None).await;
@@ -155,13 +159,13 @@ async fn a_checkout_that_ends_before_it_opens_has_no_order_and_a_refusal_for_all
     let orders: Vec<(Uuid, String)> =
         sqlx::query_as("select checkout_id, status from orders").fetch_all(pool).await.expect("reads");
     assert_eq!(orders, [(expired, "expired".to_owned())]);
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn shipments_are_counted_whether_they_leave_before_or_after_the_end() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("order", &MIGRATOR).await;
+    let pool = &database.db;
     let id = accepted(pool, "k1", Some("pm_card_visa")).await;
     open(pool, &[id]).await;
     let order = checkout(pool, id).await.order_id;
@@ -180,7 +184,7 @@ async fn shipments_are_counted_whether_they_leave_before_or_after_the_end() {
             event("order.shipped", 4, "shipped"),
         ]
     );
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 /// Keeps the handler's input honest: what the definition sends is what is read.

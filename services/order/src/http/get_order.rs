@@ -4,9 +4,10 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use makegood_chassis::{
     auth::{Caller, Scope},
+    entity_tag::{self, Conditions},
     extract::Path,
     problem::Problem,
 };
@@ -32,7 +33,7 @@ use super::{
 pub(super) async fn get_order(
     State(shared): State<Shared>,
     caller: Caller,
-    headers: HeaderMap,
+    conditions: Conditions,
     Path(id): Path<OrderId>,
 ) -> Result<Response, Problem> {
     caller.require(Scope::Storefront)?;
@@ -47,14 +48,9 @@ pub(super) async fn get_order(
     .fetch_optional(&shared.http.db)
     .await?;
     let row = found.ok_or_else(|| Problem::not_found("order", id))?;
-    let etag = format!("\"{}\"", row.version);
-    if is_known(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    let tag = [(header::ETAG, entity_tag::of(row.version))];
+    if conditions.know(row.version) {
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
-    Ok(([(header::ETAG, etag)], axum::Json(row.into_json()?)).into_response())
-}
-
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    known.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == etag || tag == "*")
+    Ok((tag, axum::Json(row.into_json()?)).into_response())
 }

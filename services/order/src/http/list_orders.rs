@@ -4,6 +4,7 @@ use axum::extract::State;
 use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
+    page::Limit,
     problem::Problem,
 };
 use makegood_contracts::{account::Account, id::OrderId};
@@ -17,9 +18,6 @@ use super::{
 };
 use crate::order::STATUSES;
 
-const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
-
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
@@ -27,8 +25,10 @@ pub(super) struct Filter {
     customer: Option<String>,
     /// `pending`, `completed`, `failed`, `cancelled` or `expired`.
     status: Option<String>,
-    /// 1 to 100; 20 when absent.
-    limit: Option<u32>,
+    /// Orders a page.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 100, default = 20)]
+    limit: Limit<20, 100>,
     /// The `next` of the page before.
     #[param(value_type = Option<String>)]
     after: Option<OrderId>,
@@ -57,25 +57,17 @@ pub(super) async fn list_orders(
     Query(filter): Query<Filter>,
 ) -> Result<axum::Json<OrderPage>, Problem> {
     caller.require(Scope::Server)?;
-    let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::invalid("/limit", format!("A page has 1 to {MAX_LIMIT} orders.")));
-    }
     if filter.status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
         return Err(Problem::invalid("/status", format!("An order's status is one of {}.", STATUSES.join(", "))));
     }
-    // One more than asked for says whether there is a next page.
-    let mut rows = page(&shared.http.db, caller.account, &filter, i64::from(limit) + 1).await?;
-    let size = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > size;
-    rows.truncate(size);
-    let next = rows.last().filter(|_| has_more).map(|row| OrderId::from_uuid(row.id));
+    let mut rows = page(&shared.http.db, caller.account, &filter).await?;
+    let next = filter.limit.cut(&mut rows, |last| OrderId::from_uuid(last.id));
     let data = rows.into_iter().map(OrderRow::into_json).collect::<anyhow::Result<_>>()?;
     Ok(axum::Json(OrderPage { data, next }))
 }
 
 /// Only the conditions that are asked for are in the statement, so that each combination finds its own index.
-async fn page(db: &PgPool, account: Account, filter: &Filter, limit: i64) -> Result<Vec<OrderRow>, sqlx::Error> {
+async fn page(db: &PgPool, account: Account, filter: &Filter) -> Result<Vec<OrderRow>, sqlx::Error> {
     let mut query =
         QueryBuilder::<Postgres>::new(concat!("select ", order_columns!(), " from orders where account_id = "));
     query.push_bind(account.id).push(" and livemode = ").push_bind(account.livemode);
@@ -88,6 +80,6 @@ async fn page(db: &PgPool, account: Account, filter: &Filter, limit: i64) -> Res
     if let Some(after) = filter.after {
         query.push(" and id < ").push_bind(after.uuid());
     }
-    query.push(" order by id desc limit ").push_bind(limit);
+    query.push(" order by id desc limit ").push_bind(filter.limit.rows_to_read());
     query.build_query_as().fetch_all(db).await
 }

@@ -2,34 +2,28 @@
 
 use std::time::Duration;
 
-use axum::{Router, body::Body};
-use http::{HeaderMap, Request, StatusCode};
-use makegood_chassis::{
-    auth::{ApiKeys, Scope},
-    clock::DbClock,
-    http::{HttpContext, layered},
-    sealed_id,
-    secret::Secret,
-    shutdown::Shutdown,
-};
+use axum::body::Body;
+use http::{Request, StatusCode};
+use makegood_chassis::{http::layered, sealed_id};
 use makegood_contracts::id::CheckoutId;
 use makegood_messaging::bus::Bus;
+use makegood_testing::{SHOP, ShopApi, TestDatabase, nats_url};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use super::router;
 use crate::{
+    MIGRATOR,
     commands::tests::{close, open, require},
     config::Config,
-    test_database::{TestDatabase, ending, shop},
+    invariants::INVARIANTS,
+    test_checkout::ending,
 };
 
 struct Door {
     database: TestDatabase,
-    router: Router,
-    secret: Secret,
-    key: String,
+    shop: ShopApi,
 }
 
 /// What a response says.
@@ -52,45 +46,22 @@ impl Said {
 
 impl Door {
     async fn open() -> Self {
-        let database = TestDatabase::create().await;
-        let secret = Secret::new("a secret of the tests that is long enough").expect("a secret");
-        let file = std::env::temp_dir().join(format!("makegood-keys-{}", Uuid::now_v7()));
-        let key = ApiKeys::create(&file, &secret, shop(), &[Scope::Storefront, Scope::Server], "test").expect("a key");
-        let keys = ApiKeys::load(&file, &secret).expect("loads");
-        std::fs::remove_file(&file).expect("the file is there");
-        let nats =
-            std::env::var("MAKEGOOD_TEST_NATS_URL").expect("MAKEGOOD_TEST_NATS_URL names a NATS server for tests");
-        let bus = Bus::connect(&nats, "order-test").await.expect("connects");
-        let clock = DbClock::measure(&database.pool).await.expect("measures");
-        let context = HttpContext {
-            db: database.pool.clone(),
-            clock,
-            keys,
-            secret: secret.clone(),
-            shutdown: Shutdown::default(),
-        };
+        let database = TestDatabase::create("order", &MIGRATOR).await;
+        let bus = Bus::connect(&nats_url(), "order-test").await.expect("connects");
         let config = Config { max_open_checkouts_in_flight: 5_000, max_order_event_streams: 1 };
-        Self { database, router: layered(router(context, bus, &config), 5_000), secret, key }
+        let shop = ShopApi::open(&database.db, |context| layered(router(context, bus, &config), 5_000)).await;
+        Self { database, shop }
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Said {
-        let mut request =
-            Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", self.key));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let body = if method == "GET" { Body::empty() } else { Body::from(body.to_string()) };
-        let request = request.header("content-type", "application/json").body(body).expect("a request");
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
-        let (status, headers): (u16, HeaderMap) = (response.status().as_u16(), response.headers().clone());
-        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("a body");
-        let body = String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        Said { status, body, replayed: headers.contains_key("idempotency-replayed") }
+        let route = (method.parse().expect("a method"), path);
+        let (status, headers, body) = self.shop.send_for_text(&self.shop.server, route, headers, body).await;
+        Said { status: status.as_u16(), body, replayed: headers.contains_key("idempotency-replayed") }
     }
 
     fn request(&self) -> Value {
         json!({
-            "cart_id": sealed_id::seal(&self.secret, "crt", shop(), Uuid::from_u128(9)),
+            "cart_id": sealed_id::seal(&self.shop.secret, "crt", SHOP, Uuid::from_u128(9)),
             "email": "buyer@example.com", "shipping_method": "standard",
             "shipping_address": {"line1": "1 High Street", "city": "Leeds", "postal_code": "LS1 1AA", "country": "GB"},
         })
@@ -107,11 +78,11 @@ impl Door {
     async fn open_next(&self) -> Uuid {
         loop {
             let accepted: Option<Uuid> = sqlx::query_scalar("select id from checkout where status = 'accepted'")
-                .fetch_optional(&self.database.pool)
+                .fetch_optional(&self.database.db)
                 .await
                 .expect("reads");
             if let Some(id) = accepted {
-                open(&self.database.pool, &[id]).await;
+                open(&self.database.db, &[id]).await;
                 return id;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -130,17 +101,17 @@ async fn a_thousand_equal_requests_are_one_order_and_one_answer() {
     let bodies: std::collections::HashSet<&str> = said.iter().map(|said| said.body.as_str()).collect();
     assert_eq!(bodies.len(), 1);
     let orders: i64 =
-        sqlx::query_scalar("select count(*) from orders").fetch_one(&door.database.pool).await.expect("counts");
+        sqlx::query_scalar("select count(*) from orders").fetch_one(&door.database.db).await.expect("counts");
     assert_eq!(orders, 1);
 
-    close(&door.database.pool, vec![ending(id, None, None)]).await;
+    close(&door.database.db, vec![ending(id, None, None)]).await;
     let later = door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], request.clone()).await;
     assert!(later.replayed && bodies.contains(later.body.as_str()));
     let waited = door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1"), ("prefer", "wait=5")], request).await;
     assert_eq!((waited.status, waited.json()["status"].as_str()), (201, Some("completed")));
     let other = door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], door.request()).await;
     assert_eq!(other.status, 422);
-    door.database.verify_and_drop().await;
+    door.database.verify_and_drop(INVARIANTS).await;
 }
 
 /// The body, which must name the checkout.
@@ -169,7 +140,7 @@ async fn an_open_checkout_is_confirmed_waited_for_and_read() {
     let pay = async {
         // The buyer must act; whoever waits is told so, and then waits for the end.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        require(&door.database.pool, id, "requires_action").await;
+        require(&door.database.db, id, "requires_action").await;
     };
     let (told, ()) = tokio::join!(
         door.send("POST", &confirm, &[("idempotency-key", "k2"), ("prefer", "wait=5")], method.clone()),
@@ -184,7 +155,7 @@ async fn an_open_checkout_is_confirmed_waited_for_and_read() {
 
     let end = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        close(&door.database.pool, vec![ending(id, None, None)]).await;
+        close(&door.database.db, vec![ending(id, None, None)]).await;
     };
     let (read, ()) = tokio::join!(door.send("GET", &path, &[("prefer", "wait=5")], Value::Null), end);
     assert_eq!((read.status, read.json()["status"].as_str()), (200, Some("completed")));
@@ -202,7 +173,7 @@ async fn an_open_checkout_is_confirmed_waited_for_and_read() {
     let page =
         door.send("GET", "/v1/orders?customer=BUYER@example.com&status=completed&limit=1", &[], Value::Null).await;
     assert_eq!((page.json()["data"][0]["id"].as_str(), &page.json()["next"]), (order.rsplit('/').next(), &Value::Null));
-    door.database.verify_and_drop().await;
+    door.database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,7 +183,7 @@ async fn nothing_is_stored_for_what_is_refused_at_the_door() {
     assert_eq!(no_key.status, 400);
     let mut foreign = door.request();
     foreign["cart_id"] =
-        json!(sealed_id::seal(&door.secret, "crt", shop(), Uuid::from_u128(9)).replace("crt_0", "crt_1"));
+        json!(sealed_id::seal(&door.shop.secret, "crt", SHOP, Uuid::from_u128(9)).replace("crt_0", "crt_1"));
     assert_eq!(door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], foreign).await.status, 404);
     for field in ["payment_method", "email"] {
         let mut numbers = door.confirming();
@@ -222,11 +193,11 @@ async fn nothing_is_stored_for_what_is_refused_at_the_door() {
     }
     let stored: i64 =
         sqlx::query_scalar("select (select count(*) from checkout) + (select count(*) from idempotency_key)")
-            .fetch_one(&door.database.pool)
+            .fetch_one(&door.database.db)
             .await
             .expect("counts");
     assert_eq!(stored, 0);
-    door.database.verify_and_drop().await;
+    door.database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,10 +210,10 @@ async fn a_stream_tells_an_orders_events_from_where_the_client_left_off() {
         tokio::join!(door.send("POST", "/v1/checkouts", &[("idempotency-key", "k1")], request), door.open_next());
     let order = opened.json()["order_id"].as_str().expect("an order's id").to_owned();
     let follow = |last: &str| {
-        let request =
-            Request::get(format!("/v1/orders/{order}/events")).header("authorization", format!("Bearer {}", door.key));
+        let request = Request::get(format!("/v1/orders/{order}/events"))
+            .header("authorization", format!("Bearer {}", door.shop.server));
         let request = request.header("last-event-id", last).body(Body::empty()).expect("a request");
-        door.router.clone().oneshot(request)
+        door.shop.router.clone().oneshot(request)
     };
     let mut first = follow("0").await.expect("infallible").into_body().into_data_stream();
     assert_eq!(follow("0").await.expect("infallible").status(), StatusCode::TOO_MANY_REQUESTS, "one place only");
@@ -250,10 +221,10 @@ async fn a_stream_tells_an_orders_events_from_where_the_client_left_off() {
     assert!(told.contains("event: order.opened") && told.contains("id: 1"), "{told}");
     drop(first);
 
-    close(&door.database.pool, vec![ending(id, Some(("authorize_payment", "card_declined")), None)]).await;
+    close(&door.database.db, vec![ending(id, Some(("authorize_payment", "card_declined")), None)]).await;
     let mut second = follow("1").await.expect("infallible").into_body().into_data_stream();
     let told = String::from_utf8(second.next().await.expect("an event").expect("a body").to_vec()).expect("UTF-8");
     assert!(told.contains("event: order.failed") && told.contains("card_declined"), "{told}");
     drop(second);
-    door.database.verify_and_drop().await;
+    door.database.verify_and_drop(INVARIANTS).await;
 }

@@ -27,13 +27,15 @@ pub async fn handle(cashier: &Cashier, jobs: &[Job<AuthorizePayment>]) -> anyhow
     let mut conn = cashier.db.acquire().await?;
     let mut begun = begin(&mut conn, &sound, cashier.inquire_after_seconds).await?.into_iter();
     drop(conn);
-    let begun = refusals.into_iter().filter_map(|refusal| refusal.map(Begun::Decided).or_else(|| begun.next())).collect();
+    let begun =
+        refusals.into_iter().filter_map(|refusal| refusal.map(Begun::Decided).or_else(|| begun.next())).collect();
     cashier.finish(jobs, begun).await
 }
 
 /// Why the input can never be authorized.
 pub(super) fn refusal(input: &AuthorizePayment) -> Option<Outcome> {
-    let is_name = |text: &str| !text.is_empty() && text.chars().count() <= MAX_TEXT_CHARS && !text.contains(char::is_control);
+    let is_name =
+        |text: &str| !text.is_empty() && text.chars().count() <= MAX_TEXT_CHARS && !text.contains(char::is_control);
     if input.amount.minor_units <= 0 {
         return Some(Outcome::refused("amount_invalid", format!("{} cannot be paid", input.amount)));
     }
@@ -62,7 +64,10 @@ async fn begin(
         .map(|id| match stored.remove(&id) {
             Some(pair) => Begun::resume(pair, new.contains(&id)),
             // The intent is there without its authorization: its undo came first.
-            None => Ok(Begun::Decided(Outcome::refused("payment_canceled", "the payment was voided before it was authorized"))),
+            None => Ok(Begun::Decided(Outcome::refused(
+                "payment_canceled",
+                "the payment was voided before it was authorized",
+            ))),
         })
         .collect()
 }

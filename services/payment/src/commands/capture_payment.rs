@@ -75,8 +75,10 @@ async fn insert(
 
 /// Why there is nothing to capture. Rare, so one look-up each.
 async fn uncapturable(conn: &mut PgConnection, intent_id: Uuid) -> anyhow::Result<Outcome> {
-    let state: Option<String> =
-        sqlx::query_scalar("select state from payment_intent where id = $1").bind(intent_id).fetch_optional(conn).await?;
+    let state: Option<String> = sqlx::query_scalar("select state from payment_intent where id = $1")
+        .bind(intent_id)
+        .fetch_optional(conn)
+        .await?;
     let Some(state) = state else {
         return Ok(Outcome::defect(format!("there is no payment intent {intent_id} to capture")));
     };

@@ -1,8 +1,9 @@
 //! Makes an authorization good again, whether it is known, under way, or has never come.
 //!
 //! The provider's void does both: it lets an authorization's money go, and one that it never saw it will refuse,
-//! should it still arrive. So an undo that overtakes its action leaves nothing behind on either side: a tombstone in the
-//! barrier, a canceled intent here, a refusal there.
+//! should it still arrive. It also says which it was, so an authorization of unknown outcome is not asked about first:
+//! between the question and the void it could arrive. An undo that overtakes its action leaves nothing behind on either
+//! side: a tombstone in the barrier, a canceled intent here, a refusal there.
 
 use std::collections::HashSet;
 
@@ -139,14 +140,16 @@ async fn insert_operations(
 
 /// What is answered for an intent that a void was not started for. Rare, so one look-up each.
 async fn unvoidable(conn: &mut PgConnection, intent_id: Uuid) -> anyhow::Result<Outcome> {
-    let state: Option<String> =
-        sqlx::query_scalar("select state from payment_intent where id = $1").bind(intent_id).fetch_optional(conn).await?;
+    let state: Option<String> = sqlx::query_scalar("select state from payment_intent where id = $1")
+        .bind(intent_id)
+        .fetch_optional(conn)
+        .await?;
     Ok(match state.as_deref().and_then(State::parse) {
         // Nothing is held: declined, or called off before.
         Some(State::Failed | State::Canceled) => Outcome::done(),
-        Some(State::Succeeded | State::RequiresCapture) => {
-            Outcome::defect(format!("payment intent {intent_id} is captured or being captured: it is refunded, not voided"))
-        }
+        Some(State::Succeeded | State::RequiresCapture) => Outcome::defect(format!(
+            "payment intent {intent_id} is captured or being captured: it is refunded, not voided"
+        )),
         Some(State::RequiresConfirmation | State::Processing | State::RequiresAction) => {
             Outcome::retry(format!("payment intent {intent_id} changed meanwhile"))
         }

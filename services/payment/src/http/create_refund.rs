@@ -1,10 +1,6 @@
 //! `POST /v1/admin/payment_intents/{id}/refunds`: an operator gives money back.
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use makegood_chassis::{
     auth::Scope,
     extract::Path,
@@ -83,7 +79,8 @@ pub(super) async fn create_refund(
     let refund_id = Uuid::now_v7();
     let (operation_id, intent_id) = (id_of_refund(refund_id), id.uuid());
     let wanted = Wanted { operation_id, intent_id, refund_id, amount, reason, asker: None };
-    idempotency::once(&context.db, Some(&claim), move |tx| Box::pin(async move { refund(tx, account, &wanted).await })).await
+    idempotency::once(&context.db, Some(&claim), move |tx| Box::pin(async move { refund(tx, account, &wanted).await }))
+        .await
 }
 
 async fn refund(tx: &mut PgConnection, account: Account, wanted: &Wanted) -> Result<Answer, Problem> {

@@ -45,10 +45,12 @@ pub(super) async fn list_transfers(
 
 /// The ledger has no index by order; an order's few payments lead to their transfers.
 async fn intents_of(db: &PgPool, account: Account, order_id: OrderId) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar("select id from payment_intent where account_id = $1 and livemode = $2 and order_id = $3 order by id limit 100")
-        .bind(account.id)
-        .bind(account.livemode)
-        .bind(order_id.uuid())
-        .fetch_all(db)
-        .await
+    sqlx::query_scalar(
+        "select id from payment_intent where account_id = $1 and livemode = $2 and order_id = $3 order by id limit 100",
+    )
+    .bind(account.id)
+    .bind(account.livemode)
+    .bind(order_id.uuid())
+    .fetch_all(db)
+    .await
 }

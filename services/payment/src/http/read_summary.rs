@@ -49,7 +49,8 @@ pub(super) async fn read_summary(
         return Err(Problem::invalid("/reference_prefix", "must not be empty"));
     }
     let sums = select(&context.db, caller.account, &filter.reference_prefix).await?;
-    let amounts = |pick: fn(&Sum) -> i64| sums.iter().map(|sum| money(pick(sum), &sum.currency)).collect::<Result<Vec<_>, _>>();
+    let amounts =
+        |pick: fn(&Sum) -> i64| sums.iter().map(|sum| money(pick(sum), &sum.currency)).collect::<Result<Vec<_>, _>>();
     Ok(Json(Summary {
         orders: sums.iter().map(|sum| sum.orders).sum(),
         captured: amounts(|sum| sum.captured)?,

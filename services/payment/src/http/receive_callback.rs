@@ -1,6 +1,9 @@
 //! `POST /v1/provider/callbacks`: the provider hints that an operation may have been decided.
 
-use axum::{extract::{Request, State}, http::StatusCode};
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+};
 use makegood_chassis::{extract::body, problem::Problem};
 use serde::Deserialize;
 use sqlx::PgPool;
@@ -30,7 +33,10 @@ pub(super) struct Callback {
         (status = 422, description = "A field is missing or cannot be used")
     )
 )]
-pub(super) async fn receive_callback(State(state): State<PaymentHttp>, request: Request) -> Result<StatusCode, Problem> {
+pub(super) async fn receive_callback(
+    State(state): State<PaymentHttp>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
     let (parts, sent) = request.into_parts();
     let bytes = body::read(sent).await?;
     let signature = parts.headers.get("provider-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -39,7 +45,8 @@ pub(super) async fn receive_callback(State(state): State<PaymentHttp>, request: 
         return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-signature", "Invalid signature", detail));
     }
     let callback: Callback = body::parse(&bytes)?;
-    let is_id = (1..=MAX_EVENT_ID_BYTES).contains(&callback.event_id.len()) && !callback.event_id.contains(char::is_control);
+    let is_id =
+        (1..=MAX_EVENT_ID_BYTES).contains(&callback.event_id.len()) && !callback.event_id.contains(char::is_control);
     if !is_id {
         return Err(Problem::invalid("/event_id", "must have 1 to 255 bytes and no control characters"));
     }

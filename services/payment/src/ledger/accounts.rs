@@ -17,7 +17,11 @@ const MAX_KNOWN: usize = 100_000;
 impl KnownAccounts {
     /// Makes what is missing, in a transaction of its own: an account that a later rollback took away again would be
     /// remembered here and be missing there.
-    pub async fn ensure(&self, db: &PgPool, wanted: impl Iterator<Item = (Account, &'static str)>) -> anyhow::Result<()> {
+    pub async fn ensure(
+        &self,
+        db: &PgPool,
+        wanted: impl Iterator<Item = (Account, &'static str)>,
+    ) -> anyhow::Result<()> {
         let missing = self.unknown(wanted);
         if missing.is_empty() {
             return Ok(());

@@ -76,19 +76,29 @@ enum Status {
 #[derive(Deserialize)]
 struct Answer {
     status: Status,
+    amount_minor: Option<i64>,
     provider_reference: Option<String>,
     code: Option<String>,
     decline_code: Option<String>,
     redirect_url: Option<String>,
 }
 
-/// What an answer says. Only a 2xx with a body that is understood says anything.
-pub(super) fn read(status: StatusCode, body: &[u8]) -> anyhow::Result<Said> {
+/// What an answer about an operation says. Only a 2xx with a body that is understood says anything, and nothing is
+/// understood that speaks of another amount than was asked for.
+pub(super) fn read(operation: &Operation, status: StatusCode, body: &[u8]) -> anyhow::Result<Said> {
     anyhow::ensure!(status.is_success(), "the provider answered {status}");
     let answer: Answer = serde_json::from_slice(body).context("the provider's answer cannot be read")?;
+    let amount_minor = answer.amount_minor.context("an answer without an amount")?;
+    let is_void = operation.kind == Kind::Void;
+    anyhow::ensure!(
+        amount_minor == operation.amount_minor || is_void && amount_minor == 0,
+        "the provider speaks of {amount_minor} where {} was asked for",
+        operation.amount_minor
+    );
     Ok(match answer.status {
         Status::Succeeded => Said::Succeeded {
             provider_reference: answer.provider_reference.context("a success without a reference")?,
+            released_minor: if is_void { amount_minor } else { 0 },
         },
         Status::Declined => Said::Declined {
             provider_reference: answer.provider_reference,
@@ -97,32 +107,66 @@ pub(super) fn read(status: StatusCode, body: &[u8]) -> anyhow::Result<Said> {
                 decline_code: answer.decline_code,
             },
         },
-        Status::RequiresAction => Said::ActionRequired {
-            redirect_url: answer.redirect_url.context("an action without an address")?,
-        },
+        Status::RequiresAction => {
+            Said::ActionRequired { redirect_url: answer.redirect_url.context("an action without an address")? }
+        }
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::State;
+
+    fn operation(kind: Kind) -> Operation {
+        Operation {
+            id: Uuid::nil(),
+            intent_id: Uuid::nil(),
+            kind,
+            amount_minor: 100,
+            state: State::Started,
+            provider_reference: None,
+            refusal: None,
+            redirect_url: None,
+            refund_id: None,
+            reason: None,
+            asker: None,
+        }
+    }
+
+    fn said(kind: Kind, status: u16, body: &str) -> Option<Said> {
+        read(&operation(kind), StatusCode::from_u16(status).expect("a status"), body.as_bytes()).ok()
+    }
 
     #[test]
     fn only_a_clear_answer_says_anything() {
-        let said = |status: u16, body: &str| read(StatusCode::from_u16(status).expect("a status"), body.as_bytes()).ok();
-        let done = Said::Succeeded { provider_reference: "ch_1".to_owned() };
-        assert_eq!(said(200, r#"{"status":"succeeded","provider_reference":"ch_1"}"#), Some(done));
+        let done = Said::Succeeded { provider_reference: "ch_1".to_owned(), released_minor: 0 };
+        let success = r#"{"status":"succeeded","amount_minor":100,"provider_reference":"ch_1"}"#;
+        assert_eq!(said(Kind::Capture, 200, success), Some(done));
         for (status, body) in [
-            (500, r#"{"status":"declined"}"#),
-            (409, r#"{"status":"succeeded","provider_reference":"ch_1"}"#),
+            (500, r#"{"status":"declined","amount_minor":100}"#),
+            (409, success),
             (302, ""),
             (200, ""),
             (200, "<html>"),
-            (200, r#"{"status":"succeeded"}"#),
-            (200, r#"{"status":"requires_action"}"#),
-            (200, r#"{"status":"processing"}"#),
+            (200, r#"{"status":"succeeded","amount_minor":100}"#),
+            (200, r#"{"status":"requires_action","amount_minor":100}"#),
+            (200, r#"{"status":"processing","amount_minor":100}"#),
+            (200, r#"{"status":"succeeded","amount_minor":99,"provider_reference":"ch_1"}"#),
+            (200, r#"{"status":"succeeded","provider_reference":"ch_1"}"#),
         ] {
-            assert_eq!(said(status, body), None, "{status} {body}");
+            assert_eq!(said(Kind::Capture, status, body), None, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_void_lets_all_go_or_nothing() {
+        let body =
+            |minor: i64| format!(r#"{{"status":"succeeded","amount_minor":{minor},"provider_reference":"vo_1"}}"#);
+        for released_minor in [0, 100] {
+            let done = Said::Succeeded { provider_reference: "vo_1".to_owned(), released_minor };
+            assert_eq!(said(Kind::Void, 200, &body(released_minor)), Some(done));
+        }
+        assert_eq!(said(Kind::Void, 200, &body(50)), None);
     }
 }

@@ -8,7 +8,7 @@ use makegood_messaging::barrier::{self, AlreadyDecided};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Effect, decide, unanswered};
+use super::{AuthorizationEnd, Effect, decide, unanswered};
 use crate::{
     ledger::{Leg, journal},
     operation::{Asker, Operation, Refusal, Said},
@@ -63,10 +63,15 @@ pub async fn settle(
 pub fn is_lost_race(error: &anyhow::Error) -> bool {
     let contended = |error: &sqlx::Error| {
         // Unique violation, serialization failure, deadlock.
-        error.as_database_error().and_then(|error| error.code()).is_some_and(|code| matches!(&*code, "23505" | "40001" | "40P01"))
+        error
+            .as_database_error()
+            .and_then(|error| error.code())
+            .is_some_and(|code| matches!(&*code, "23505" | "40001" | "40P01"))
     };
     error.chain().any(|cause| {
-        cause.is::<Changed>() || cause.is::<AlreadyDecided>() || cause.downcast_ref::<sqlx::Error>().is_some_and(contended)
+        cause.is::<Changed>()
+            || cause.is::<AlreadyDecided>()
+            || cause.downcast_ref::<sqlx::Error>().is_some_and(contended)
     })
 }
 
@@ -121,8 +126,12 @@ async fn record(
             }
         }
     }
-    let new: Vec<(&StepKey, &Outcome)> =
-        all.iter().zip(&standing).filter(|(_, stands)| !**stands).map(|((key, outcome), _)| (*key, &**outcome)).collect();
+    let new: Vec<(&StepKey, &Outcome)> = all
+        .iter()
+        .zip(&standing)
+        .filter(|(_, stands)| !**stands)
+        .map(|((key, outcome), _)| (*key, &**outcome))
+        .collect();
     barrier::record(conn, &new).await?;
     Ok((settled, decided.into_iter().map(|(_, outcome)| outcome).collect()))
 }
@@ -174,7 +183,7 @@ impl Changes {
 
     async fn save(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
         save_operations(conn, &self.effects).await?;
-        revoke_authorizations(conn, &self.revoked()).await?;
+        end_authorizations(conn, &self.ended_authorizations()).await?;
         let entries: Vec<(&Intent, &[Leg])> = self
             .effects
             .iter()
@@ -186,9 +195,10 @@ impl Changes {
         Ok(())
     }
 
-    fn revoked(&self) -> Vec<Uuid> {
-        let revoking = self.effects.iter().filter(|(_, effect)| effect.revokes_authorization);
-        revoking.filter_map(|(operation, _)| self.intents.get(&operation.intent_id)).map(|(intent, ..)| intent.authorization_id).collect()
+    fn ended_authorizations(&self) -> Vec<(Uuid, AuthorizationEnd)> {
+        let ends =
+            self.effects.iter().filter_map(|(operation, effect)| Some((operation.intent_id, effect.authorization?)));
+        ends.filter_map(|(intent_id, end)| Some((self.intents.get(&intent_id)?.0.authorization_id, end))).collect()
     }
 
     fn intents(&self) -> Vec<(&Intent, Option<&Refusal>)> {
@@ -235,16 +245,21 @@ async fn save_operations(conn: &mut PgConnection, effects: &[(Operation, Effect)
     if written == effects.len() as u64 { Ok(()) } else { Err(Changed.into()) }
 }
 
-/// The provider has been told to refuse these, should they still arrive: they are declined, here too.
-async fn revoke_authorizations(conn: &mut PgConnection, operation_ids: &[Uuid]) -> Result<(), sqlx::Error> {
-    if operation_ids.is_empty() {
+/// Authorizations that a void has told of. One that was decided by itself meanwhile stays as it is.
+async fn end_authorizations(conn: &mut PgConnection, ends: &[(Uuid, AuthorizationEnd)]) -> Result<(), sqlx::Error> {
+    if ends.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        r"update payment_operation set state = 'declined', code = 'voided', ask_at = null, decided_at = clock_timestamp()
-          where operation_id = any($1) and ask_at is not null",
+        r"update payment_operation o
+          set state = case when s.is_released then 'succeeded' else 'declined' end,
+              code = case when not s.is_released then 'voided' end,
+              ask_at = null, decided_at = clock_timestamp()
+          from unnest($1::uuid[], $2::boolean[]) as s (operation_id, is_released)
+          where o.operation_id = s.operation_id and o.ask_at is not null",
     )
-    .bind(operation_ids)
+    .bind(ends.iter().map(|(operation_id, _)| *operation_id).collect::<Vec<_>>())
+    .bind(ends.iter().map(|(_, end)| *end == AuthorizationEnd::Released).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

@@ -35,9 +35,12 @@ pub(super) struct FinishChallenge {
     get, path = "/provider/v1/challenges/{id}", tag = "sandbox", params(("id" = String, Path)),
     responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "No such challenge"))
 )]
-pub(super) async fn show_challenge(State(state): State<SandboxHttp>, Path(id): Path<Uuid>) -> Result<Html<String>, Problem> {
+pub(super) async fn show_challenge(
+    State(state): State<SandboxHttp>,
+    Path(id): Path<Uuid>,
+) -> Result<Html<String>, Problem> {
     let authorization = find(&state, id).await?;
-    let amount = authorization.amount_minor.unwrap_or_default();
+    let amount = authorization.amount_minor;
     let currency = authorization.currency.unwrap_or_default();
     let body = match authorization.status.as_str() {
         "requires_action" => format!(
@@ -68,7 +71,10 @@ pub(super) async fn finish_challenge(
 ) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
     let bytes = body::read(sent).await?;
-    let is_form = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    let is_form = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
     let outcome = if is_form { form_outcome(&bytes)? } else { body::parse::<FinishChallenge>(&bytes)?.outcome };
     find(&state, id).await?;
     let callbacks = state.faults.get().callbacks();

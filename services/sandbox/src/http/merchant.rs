@@ -15,11 +15,17 @@ impl FromRequestParts<SandboxHttp> for Merchant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &SandboxHttp) -> Result<Self, Problem> {
-        let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        let given =
+            parts.headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         let key = state.config.sandbox_provider_key.as_ref();
         match (given, key) {
             (Some(given), Some(key)) if bool::from(given.ct_eq(key.expose().as_bytes())) => Ok(Self),
-            _ => Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", "The provider does not know this key.")),
+            _ => Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "Unauthorized",
+                "The provider does not know this key.",
+            )),
         }
     }
 }

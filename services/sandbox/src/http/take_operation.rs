@@ -58,7 +58,11 @@ fn own_address(headers: &HeaderMap) -> String {
     params(("Idempotency-Key" = String, Header, description = "The operation's id, a UUID; the same answer for ever")),
     responses((status = 200, body = Answer), (status = 409, description = "`operation-id-reused`: the id was used for something else"))
 )]
-pub(super) async fn authorize(State(state): State<SandboxHttp>, merchant: Merchant, request: Request) -> Result<Response, Problem> {
+pub(super) async fn authorize(
+    State(state): State<SandboxHttp>,
+    merchant: Merchant,
+    request: Request,
+) -> Result<Response, Problem> {
     let (headers, authorization) = read::<Authorization>(merchant, request).await?;
     check_text("/payment_method", &authorization.payment_method)?;
     check_amount(authorization.amount_minor, &authorization.currency)?;
@@ -74,7 +78,11 @@ pub(super) async fn authorize(State(state): State<SandboxHttp>, merchant: Mercha
     params(("Idempotency-Key" = String, Header, description = "The operation's id, a UUID; the same answer for ever")),
     responses((status = 200, body = Answer), (status = 409, description = "`operation-id-reused`: the id was used for something else"))
 )]
-pub(super) async fn capture(State(state): State<SandboxHttp>, merchant: Merchant, request: Request) -> Result<Response, Problem> {
+pub(super) async fn capture(
+    State(state): State<SandboxHttp>,
+    merchant: Merchant,
+    request: Request,
+) -> Result<Response, Problem> {
     let (headers, movement) = read::<Movement>(merchant, request).await?;
     check_amount(movement.amount_minor, &movement.currency)?;
     take(&state, &headers, charge::Request::Capture(movement)).await
@@ -86,7 +94,11 @@ pub(super) async fn capture(State(state): State<SandboxHttp>, merchant: Merchant
     params(("Idempotency-Key" = String, Header, description = "The operation's id, a UUID; the same answer for ever")),
     responses((status = 200, body = Answer), (status = 409, description = "`operation-id-reused`: the id was used for something else"))
 )]
-pub(super) async fn void(State(state): State<SandboxHttp>, merchant: Merchant, request: Request) -> Result<Response, Problem> {
+pub(super) async fn void(
+    State(state): State<SandboxHttp>,
+    merchant: Merchant,
+    request: Request,
+) -> Result<Response, Problem> {
     let (headers, void) = read::<Void>(merchant, request).await?;
     take(&state, &headers, charge::Request::Void(void)).await
 }
@@ -97,7 +109,11 @@ pub(super) async fn void(State(state): State<SandboxHttp>, merchant: Merchant, r
     params(("Idempotency-Key" = String, Header, description = "The operation's id, a UUID; the same answer for ever")),
     responses((status = 200, body = Answer), (status = 409, description = "`operation-id-reused`: the id was used for something else"))
 )]
-pub(super) async fn refund(State(state): State<SandboxHttp>, merchant: Merchant, request: Request) -> Result<Response, Problem> {
+pub(super) async fn refund(
+    State(state): State<SandboxHttp>,
+    merchant: Merchant,
+    request: Request,
+) -> Result<Response, Problem> {
     let (headers, movement) = read::<Movement>(merchant, request).await?;
     check_amount(movement.amount_minor, &movement.currency)?;
     take(&state, &headers, charge::Request::Refund(movement)).await
@@ -112,7 +128,11 @@ async fn read<T: DeserializeOwned>(_: Merchant, request: Request) -> Result<(Hea
 
 fn check_text(pointer: &str, text: &str) -> Result<(), Problem> {
     let is_name = !text.is_empty() && text.chars().count() <= MAX_TEXT_CHARS && !text.contains(char::is_control);
-    if is_name { Ok(()) } else { Err(Problem::invalid(pointer, "must have 1 to 255 characters, none of them a control character")) }
+    if is_name {
+        Ok(())
+    } else {
+        Err(Problem::invalid(pointer, "must have 1 to 255 characters, none of them a control character"))
+    }
 }
 
 fn check_amount(amount_minor: i64, currency: &str) -> Result<(), Problem> {
@@ -137,7 +157,12 @@ async fn take(state: &SandboxHttp, headers: &HeaderMap, request: charge::Request
     let faults = state.faults.get();
     tokio::time::sleep(faults.delay()).await;
     if happens(faults.refuse_percent) {
-        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "sandbox-fault", "Fault on demand", "Nothing took effect."));
+        return Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "sandbox-fault",
+            "Fault on demand",
+            "Nothing took effect.",
+        ));
     }
     let lost = lost_token_answer(&request);
     // Before its first effect a token of this kind is cut off; asked for and sent again, it is there the second time.
@@ -172,7 +197,8 @@ fn callbacks(faults: &Faults, request: &charge::Request) -> Vec<Duration> {
 
 /// An answer that never comes whole: the connection breaks in its body.
 fn cut_off() -> Response {
-    let broken = stream::iter([Err::<Vec<u8>, _>(io::Error::new(io::ErrorKind::ConnectionAborted, "cut off on demand"))]);
+    let broken =
+        stream::iter([Err::<Vec<u8>, _>(io::Error::new(io::ErrorKind::ConnectionAborted, "cut off on demand"))]);
     let mut response = Body::from_stream(broken).into_response();
     response.headers_mut().insert(header::CONTENT_LENGTH, 1_u16.into());
     response

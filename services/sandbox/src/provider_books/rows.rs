@@ -26,7 +26,8 @@ impl FromRow<'_, PgRow> for Charge {
         Ok(Self {
             authorization_id: row.try_get("authorization_id")?,
             authorization: authorization(row)?,
-            state: State::parse(state).ok_or_else(|| sqlx::Error::Decode(format!("{state:?} is no charge state").into()))?,
+            state: State::parse(state)
+                .ok_or_else(|| sqlx::Error::Decode(format!("{state:?} is no charge state").into()))?,
             authorized_minor: row.try_get("authorized_minor")?,
             captured_minor: row.try_get("captured_minor")?,
             refunded_minor: row.try_get("refunded_minor")?,

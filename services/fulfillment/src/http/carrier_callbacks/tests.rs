@@ -1,14 +1,16 @@
 //! Callbacks on a real database: twice, late, unknown, and contradictory.
 
 use makegood_contracts::id::OrderId;
+use makegood_testing::{SHOP, TestDatabase};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
 use super::*;
 use crate::{
+    MIGRATOR,
     commands::tests::{create, release},
     http::shipment_view::{self, Which},
-    test_database::{TestDatabase, shop},
+    invariants::INVARIANTS,
 };
 
 fn event(shipment: Uuid, tracking_number: &str) -> CarrierEvent {
@@ -30,8 +32,8 @@ async fn told(pool: &PgPool) -> Vec<(String, i64, Value)> {
 
 #[tokio::test]
 async fn a_shipment_ships_once_however_often_the_carrier_says_so() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
     let saga = Uuid::now_v7();
     let ids = create(pool, saga).await;
     release(pool, &[saga]).await;
@@ -43,26 +45,26 @@ async fn a_shipment_ships_once_however_often_the_carrier_says_so() {
     assert_eq!(told(pool).await, [(ids[0].to_string(), 3, data)]);
 
     let shown =
-        shipment_view::find(pool, shop(), Which::One(ShipmentId::from_uuid(ids[0]))).await.expect("finds").remove(0);
+        shipment_view::find(pool, SHOP, Which::One(ShipmentId::from_uuid(ids[0]))).await.expect("finds").remove(0);
     assert_eq!((shown.status.as_str(), shown.tracking_number.as_deref()), ("shipped", Some("T1")));
-    let of_order = shipment_view::find(pool, shop(), Which::OfOrder(OrderId::from_uuid(saga))).await.expect("finds");
+    let of_order = shipment_view::find(pool, SHOP, Which::OfOrder(OrderId::from_uuid(saga))).await.expect("finds");
     let mut statuses: Vec<&str> = of_order.iter().map(|shipment| shipment.status.as_str()).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, ["released", "shipped"]);
-    let other_mode = Account { livemode: true, ..shop() };
+    let other_mode = Account { livemode: true, ..SHOP };
     assert!(
         shipment_view::find(pool, other_mode, Which::OfOrder(OrderId::from_uuid(saga)))
             .await
             .expect("finds")
             .is_empty()
     );
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn unknown_shipments_are_asked_for_again_and_the_known_ones_ship() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
     let saga = Uuid::now_v7();
     let ids = create(pool, saga).await;
     let stranger = Uuid::now_v7();
@@ -73,7 +75,7 @@ async fn unknown_shipments_are_asked_for_again_and_the_known_ones_ship() {
     assert_eq!(problem.status, StatusCode::NOT_FOUND);
     assert_eq!(problem.extensions["unknown_shipments"], json!([ShipmentId::from_uuid(stranger)]));
     assert_eq!(told(pool).await.len(), 1);
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[test]

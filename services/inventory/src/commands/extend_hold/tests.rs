@@ -1,20 +1,23 @@
 //! Extending against the sweeper: whoever is first, the hold has exactly one end.
 
 use makegood_contracts::inventory::{HoldLine, HoldStock};
+use makegood_testing::{SHOP, TestDatabase, job};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
+    MIGRATOR,
     commands::hold_stock,
+    invariants::INVARIANTS,
     reservation_expiry::{Round, expire_due},
-    test_database::{TestDatabase, counters, job, shop, stock_up},
+    test_stock::{counters, stock_up},
 };
 
 async fn hold_all(pool: &PgPool, sagas: &[Uuid]) {
     let cart = |saga: &Uuid| {
         let lines = vec![HoldLine { sku: "cup".to_owned(), quantity: 1 }];
-        job(*saga, "hold_stock", HoldStock { account: shop(), lines })
+        job(*saga, "hold_stock", HoldStock { account: SHOP, lines })
     };
     let jobs: Vec<_> = sagas.iter().map(cart).collect();
     let mut tx = pool.begin().await.expect("begins");
@@ -36,8 +39,8 @@ async fn state_of(pool: &PgPool, saga: Uuid) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_its_deadline_a_hold_is_either_extended_or_expired_and_never_both() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
     stock_up(pool, "near", 1, &[("cup", 1_000)]).await;
     let (mut extended, mut expired) = (0, 0);
     for _ in 0..40 {
@@ -67,13 +70,13 @@ async fn at_its_deadline_a_hold_is_either_extended_or_expired_and_never_both() {
         assert_eq!(counters(pool, "cup").await, (1_000, extended, 0));
     }
     assert_eq!(extended + expired, 800);
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn a_round_ends_what_is_due_and_says_what_comes_next() {
-    let database = TestDatabase::create().await;
-    let pool = &database.pool;
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
     stock_up(pool, "near", 1, &[("cup", 5)]).await;
     let sagas: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(3).collect();
     hold_all(pool, &sagas).await;
@@ -92,5 +95,5 @@ async fn a_round_ends_what_is_due_and_says_what_comes_next() {
     assert_eq!(expire_due(pool).await.expect("sweeps"), Round { expired: 0, next_due });
     assert_eq!(counters(pool, "cup").await, (5, 2, 0));
     assert!(matches!(extend(pool, &sagas[..1]).await[0], Outcome::Refused { .. }));
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }

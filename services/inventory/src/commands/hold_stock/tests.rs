@@ -1,16 +1,21 @@
 //! Holding on a real database: many at once, in batches, and twice.
 
 use makegood_contracts::inventory::HoldLine;
+use makegood_testing::{SHOP, TestDatabase, job};
 use sqlx::PgPool;
 
 use super::*;
-use crate::test_database::{TestDatabase, counters, job, shop, stock_up};
+use crate::{
+    MIGRATOR,
+    invariants::INVARIANTS,
+    test_stock::{counters, stock_up},
+};
 
 const TTL_SECONDS: u32 = 900;
 
 fn cart(lines: &[(&str, i64)]) -> Job<HoldStock> {
     let lines = lines.iter().map(|(sku, quantity)| HoldLine { sku: (*sku).to_owned(), quantity: *quantity }).collect();
-    job(Uuid::now_v7(), "hold_stock", HoldStock { account: shop(), lines })
+    job(Uuid::now_v7(), "hold_stock", HoldStock { account: SHOP, lines })
 }
 
 async fn hold(pool: &PgPool, jobs: &[Job<HoldStock>]) -> anyhow::Result<Vec<Outcome>> {
@@ -26,12 +31,12 @@ fn is_done(outcome: &Outcome) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_carts_at_once_get_exactly_the_hundred_that_there_are() {
-    let database = TestDatabase::create().await;
-    stock_up(&database.pool, "near", 1, &[("cup", 60), ("pot", 1_000)]).await;
-    stock_up(&database.pool, "far", 2, &[("cup", 40), ("pot", 1_000)]).await;
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    stock_up(&database.db, "near", 1, &[("cup", 60), ("pot", 1_000)]).await;
+    stock_up(&database.db, "far", 2, &[("cup", 40), ("pot", 1_000)]).await;
     let mut batches = tokio::task::JoinSet::new();
     for size in [1, 7, 1, 41, 50, 1, 99, 100, 100, 100] {
-        let pool = database.pool.clone();
+        let pool = database.db.clone();
         // Lines in either order: the lock order must not depend on the cart's.
         let lines: &[(&str, i64)] = if size % 2 == 0 { &[("cup", 1), ("pot", 1)] } else { &[("pot", 1), ("cup", 1)] };
         let jobs: Vec<_> = std::iter::repeat_with(|| cart(lines)).take(size).collect();
@@ -45,46 +50,45 @@ async fn five_hundred_carts_at_once_get_exactly_the_hundred_that_there_are() {
             .all(|outcome| is_done(outcome)
                 || matches!(outcome, Outcome::Refused { code, .. } if code == "out_of_stock"))
     );
-    assert_eq!(counters(&database.pool, "cup").await, (100, 100, 0));
-    assert_eq!(counters(&database.pool, "pot").await, (2_000, 100, 0));
-    database.verify_and_drop().await;
+    assert_eq!(counters(&database.db, "cup").await, (100, 100, 0));
+    assert_eq!(counters(&database.db, "pot").await, (2_000, 100, 0));
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn a_batch_is_served_in_order_and_its_lines_add_up() {
-    let database = TestDatabase::create().await;
-    stock_up(&database.pool, "near", 1, &[("cup", 5)]).await;
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    stock_up(&database.db, "near", 1, &[("cup", 5)]).await;
     let jobs =
         [cart(&[("cup", 2), ("cup", 1)]), cart(&[("cup", 3)]), cart(&[("cup", 2)]), cart(&[("cup", 1)]), cart(&[])];
-    let outcomes = hold(&database.pool, &jobs).await.expect("holds");
+    let outcomes = hold(&database.db, &jobs).await.expect("holds");
     assert_eq!(outcomes.iter().map(is_done).collect::<Vec<_>>(), [true, false, true, false, false]);
     assert_eq!(outcomes[1], Outcome::refused("out_of_stock", "cup: wanted 3, available 2"));
     assert_eq!(outcomes[3], Outcome::refused("out_of_stock", "cup: wanted 1, available 0"));
     assert!(matches!(&outcomes[4], Outcome::Refused { code, .. } if code == "invalid_lines"));
     let seconds_left: f64 = sqlx::query_scalar("select extract(epoch from min(expires_at) - now())::float8 from hold")
-        .fetch_one(&database.pool)
+        .fetch_one(&database.db)
         .await
         .expect("reads the deadline");
     assert!((890.0..=900.0).contains(&seconds_left), "{seconds_left}");
-    database.verify_and_drop().await;
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[tokio::test]
 async fn a_command_that_comes_twice_holds_once() {
-    let database = TestDatabase::create().await;
-    stock_up(&database.pool, "near", 1, &[("cup", 5)]).await;
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    stock_up(&database.db, "near", 1, &[("cup", 5)]).await;
     let first = cart(&[("cup", 2)]);
-    let outcome = hold(&database.pool, std::slice::from_ref(&first)).await.expect("holds").remove(0);
+    let outcome = hold(&database.db, std::slice::from_ref(&first)).await.expect("holds").remove(0);
     // A hold of the saga's own that no barrier row explains: another step took it.
-    let again = hold(&database.pool, &[first.clone(), cart(&[("cup", 1)])]).await.expect("holds");
+    let again = hold(&database.db, &[first.clone(), cart(&[("cup", 1)])]).await.expect("holds");
     assert!(matches!(again[0], Outcome::Failed { retryable: false, .. }), "{again:?}");
     assert!(is_done(&again[1]));
-    let mut conn = database.pool.acquire().await.expect("connects");
+    let mut conn = database.db.acquire().await.expect("connects");
     barrier::record(&mut conn, &[(&first.key, &outcome)]).await.expect("records");
     drop(conn);
-    let error =
-        hold(&database.pool, &[first, cart(&[("cup", 1)])]).await.expect_err("the batch is run again without it");
+    let error = hold(&database.db, &[first, cart(&[("cup", 1)])]).await.expect_err("the batch is run again without it");
     assert!(error.is::<AlreadyDecided>());
-    assert_eq!(counters(&database.pool, "cup").await, (5, 3, 0));
-    database.verify_and_drop().await;
+    assert_eq!(counters(&database.db, "cup").await, (5, 3, 0));
+    database.verify_and_drop(INVARIANTS).await;
 }

@@ -1,21 +1,20 @@
 //! Receiving on a real database.
 
+use makegood_testing::{SHOP, TestDatabase};
+
 use super::*;
-use crate::{
-    http::put_warehouse,
-    test_database::{TestDatabase, counters, shop},
-};
+use crate::{MIGRATOR, http::put_warehouse, invariants::INVARIANTS, test_stock::counters};
 
 fn receipt(sku: &str, warehouse: &str, quantity: i64) -> Receipt {
     Receipt { sku: sku.to_owned(), warehouse: warehouse.to_owned(), quantity }
 }
 
 fn server() -> Caller {
-    Caller { account: shop(), actor: "test".to_owned(), scopes: vec![Scope::Server] }
+    Caller { account: SHOP, actor: "test".to_owned(), scopes: vec![Scope::Server] }
 }
 
 async fn receive_all(database: &TestDatabase, receipts: &[Receipt]) -> Result<String, Problem> {
-    let mut tx = database.pool.begin().await?;
+    let mut tx = database.db.begin().await?;
     let answer = receive(&mut tx, &server(), receipts).await?;
     tx.commit().await?;
     Ok(answer.body)
@@ -23,9 +22,9 @@ async fn receive_all(database: &TestDatabase, receipts: &[Receipt]) -> Result<St
 
 #[tokio::test]
 async fn receipts_add_up_and_too_much_or_an_unknown_warehouse_receives_nothing() {
-    let database = TestDatabase::create().await;
-    put_warehouse::put(&database.pool, shop(), "near", 1).await.expect("puts");
-    let again = put_warehouse::put(&database.pool, shop(), "near", 2).await.expect("puts");
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    put_warehouse::put(&database.db, SHOP, "near", 1).await.expect("puts");
+    let again = put_warehouse::put(&database.db, SHOP, "near", 2).await.expect("puts");
     assert_eq!((again.code.as_str(), again.priority), ("near", 2));
 
     let received =
@@ -38,12 +37,12 @@ async fn receipts_add_up_and_too_much_or_an_unknown_warehouse_receives_nothing()
     assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
 
     let limit = 1_000_000_000_000_000_i64;
-    sqlx::query("update stock set on_hand = $1").bind(limit - 1).execute(&database.pool).await.expect("fills up");
+    sqlx::query("update stock set on_hand = $1").bind(limit - 1).execute(&database.db).await.expect("fills up");
     let full = receive_all(&database, &[receipt("cup", "near", 2)]).await.expect_err("no room");
     assert_eq!(full.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(counters(&database.pool, "cup").await.0, limit - 1);
-    sqlx::query("update stock set on_hand = 5").execute(&database.pool).await.expect("empties again");
-    database.verify_and_drop().await;
+    assert_eq!(counters(&database.db, "cup").await.0, limit - 1);
+    sqlx::query("update stock set on_hand = 5").execute(&database.db).await.expect("empties again");
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 #[test]

@@ -15,8 +15,7 @@ const PAYLOAD: &[u8] = &[b'x'; 300];
 const STREAM_BYTES: i64 = 256 * 1024 * 1024;
 
 pub(super) async fn measure(nats_url: &str, in_flight: &[usize], each: Duration) -> anyhow::Result<Vec<Rate>> {
-    let client = async_nats::connect(nats_url).await.context("connecting to NATS")?;
-    let context = jetstream::new(client);
+    let context = jetstream::new(connect(nats_url).await?);
     let id = uuid::Uuid::now_v7().simple().to_string();
     let (name, subject) = (format!("MAKEGOOD_BENCH_{id}"), format!("makegood_bench.{id}"));
     let config = stream::Config {
@@ -31,6 +30,16 @@ pub(super) async fn measure(nats_url: &str, in_flight: &[usize], each: Duration)
     let rates = measure_on(&context, &subject, in_flight, each).await;
     context.delete_stream(&name).await.context("deleting the scratch stream")?;
     rates
+}
+
+/// The client library takes no credentials from the address by itself.
+async fn connect(nats_url: &str) -> anyhow::Result<async_nats::Client> {
+    let server: async_nats::ServerAddr = nats_url.parse().context("NATS_URL")?;
+    let mut options = async_nats::ConnectOptions::new().name("makegood-bench");
+    if let (Some(user), Some(password)) = (server.username(), server.password()) {
+        options = options.user_and_password(user.to_owned(), password.to_owned());
+    }
+    options.connect(server).await.context("connecting to NATS")
 }
 
 async fn measure_on(context: &jetstream::Context, subject: &str, in_flight: &[usize], each: Duration) -> anyhow::Result<Vec<Rate>> {

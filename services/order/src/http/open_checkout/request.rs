@@ -5,6 +5,7 @@ use makegood_contracts::{
     account::Account,
     money::{Money, MoneyJson},
     order::Confirmation,
+    plain_text::is_plain_text,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -158,7 +159,7 @@ fn check_email(email: &str) -> Result<(), Problem> {
 
 /// 1 to `max_length` characters, none of them a control character, and not only blanks.
 fn check_text(pointer: &str, text: &str, max_length: usize) -> Result<(), Problem> {
-    if text.trim().is_empty() || text.chars().count() > max_length || text.chars().any(char::is_control) {
+    if text.trim().is_empty() || !is_plain_text(text, max_length) {
         let detail = format!("Expected 1 to {max_length} characters, none of them a control character.");
         return Err(Problem::invalid(pointer, detail));
     }

@@ -1,0 +1,14 @@
+//! Payment against a real PostgreSQL and a real provider: the sandbox, served on a loopback port.
+
+mod world;
+
+mod authorize_and_capture;
+mod refunds;
+mod voids;
+
+mod authentication;
+mod callbacks;
+mod unknown_outcomes;
+
+mod ledger_is_append_only;
+mod random_histories;

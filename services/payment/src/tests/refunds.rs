@@ -1,0 +1,109 @@
+//! Money on its way back, and what operators see of all of it.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::world::{World, done_with, dropping, healthy, is_retry, refused_with};
+use makegood_contracts::id::PaymentIntentId;
+
+#[tokio::test]
+async fn money_goes_back_at_most_once_for_each_refund_and_never_more_than_came() {
+    let world = World::new().await;
+    let saga = Uuid::now_v7();
+    world.authorize(saga, "pm_card_visa").await;
+    assert_eq!(refused_with(&world.refund(saga, Uuid::now_v7(), 1).await), "payment_not_captured");
+    world.capture(saga).await;
+
+    let refund_id = Uuid::now_v7();
+    let refunded = world.refund(saga, refund_id, 6_000).await;
+    assert_eq!(done_with(&refunded)["refunded"]["amount"], "60.00");
+    assert_eq!(world.refund(saga, refund_id, 6_000).await, refunded);
+    assert_eq!(refused_with(&world.refund(saga, Uuid::now_v7(), 4_001).await), "refund_exceeds_captured");
+    assert_eq!(refused_with(&world.refund(saga, Uuid::now_v7(), 0).await), "refund_exceeds_captured");
+    assert_eq!(world.charge(saga).await, Some([10_000, 10_000, 6_000, 0]));
+    assert_eq!(world.transfers(saga).await[3..], ["pending refund 6000", "post refund 6000"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_refund_of_unknown_outcome_counts_against_what_is_left() {
+    let world = World::new().await;
+    let saga = Uuid::now_v7();
+    world.authorize(saga, "pm_card_visa").await;
+    world.capture(saga).await;
+    world.set_faults(dropping()).await;
+    let refund_id = Uuid::now_v7();
+    assert!(is_retry(&world.refund(saga, refund_id, 6_000).await));
+    world.set_faults(healthy()).await;
+    assert_eq!(refused_with(&world.refund(saga, Uuid::now_v7(), 6_000).await), "refund_exceeds_captured");
+    assert_eq!(world.inquire().await.len(), 1);
+    assert_eq!(world.charge(saga).await, Some([10_000, 10_000, 6_000, 0]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn refunds_at_once_share_what_is_left() {
+    let world = World::new().await;
+    let saga = Uuid::now_v7();
+    world.authorize(saga, "pm_card_visa").await;
+    world.capture(saga).await;
+    let outcomes = futures::future::join_all((0..6).map(|_| world.refund(saga, Uuid::now_v7(), 4_000))).await;
+    let refunded =
+        outcomes.iter().filter(|outcome| matches!(outcome, makegood_contracts::reply::Outcome::Done { .. })).count();
+    assert_eq!(refunded, 2, "{outcomes:?}");
+    assert_eq!(world.charge(saga).await, Some([10_000, 10_000, 8_000, 0]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn operators_see_a_payment_with_its_evidence_and_the_sums_of_an_import() {
+    let world = World::new().await;
+    let saga = Uuid::now_v7();
+    world.authorize(saga, "pm_card_visa").await;
+    world.capture(saga).await;
+    world.refund(saga, Uuid::now_v7(), 2_500).await;
+    let get = async |url: String| -> Value {
+        let response = world.http.get(url).bearer_auth(&world.admin_key).send().await.expect("answers");
+        assert!(response.status().is_success(), "{}", response.status());
+        response.json().await.expect("JSON")
+    };
+    let payment = &world.payment_url;
+    let id = PaymentIntentId::from_uuid(saga);
+    let evidence = get(format!("{payment}/v1/admin/payment_intents/{id}")).await;
+    assert_eq!((&evidence["state"], &evidence["refunded"]["amount"]), (&json!("succeeded"), &json!("25.00")));
+    assert_eq!(
+        (evidence["operations"].as_array().map(Vec::len), evidence["transfers"].as_array().map(Vec::len)),
+        (Some(3), Some(5))
+    );
+
+    let order = format!("ord_{}", saga.simple());
+    assert_eq!(
+        get(format!("{payment}/v1/admin/payment_intents?order_id={order}")).await["payment_intents"][0]["id"],
+        id.to_string()
+    );
+    assert_eq!(
+        get(format!("{payment}/v1/admin/ledger/transfers?order_id={order}")).await["transfers"][2]["credit"],
+        "sales"
+    );
+    let summary = get(format!("{payment}/v1/admin/ledger/summary?reference_prefix=test-")).await;
+    assert_eq!(
+        summary,
+        json!({ "orders": 1, "captured": [{ "amount": "100.00", "currency": "GBP" }], "refunded": [{ "amount": "25.00", "currency": "GBP" }] })
+    );
+    let balances = get(format!("{payment}/v1/admin/ledger/balances?currency=GBP")).await;
+    let balance = |code: &str| {
+        balances["balances"]
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["account"] == code))
+            .map(|one| one["balance"]["amount"].clone())
+    };
+    assert_eq!(balance("psp_receivable"), Some(json!("75.00")));
+    assert_eq!(balance("order_clearing"), Some(json!("0.00")));
+
+    let books = get(format!("{}/sandbox/books/summary?reference_prefix=test-", world.provider_url)).await;
+    assert_eq!((&books["orders"], &books["captured"]), (&summary["orders"], &summary["captured"]));
+    assert_eq!(books["refunded"], summary["refunded"]);
+    let charges = get(format!("{}/sandbox/books/charges?order_id={order}", world.provider_url)).await;
+    assert_eq!(charges["charges"][0]["state"], "captured");
+    world.end().await;
+}
