@@ -15,6 +15,9 @@ use crate::layout;
 /// Longer than any request may take: parked duplicates wait up to 20 s, `Prefer: wait` up to 30 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// A role that was killed is back within seconds, with everything lost within a minute.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+
 /// An event takes milliseconds; after a test has lost all of JetStream, until the log is told again.
 const PRICED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -34,6 +37,8 @@ pub struct Answer {
     pub text: String,
     pub body: Value,
     pub replayed: bool,
+    /// It says when to come again: overloaded, away, or still at work on the same key.
+    pub come_again: bool,
 }
 
 impl Answer {
@@ -84,10 +89,11 @@ impl Api {
         }
         let response = request.send().await.with_context(|| format!("asking {path}"))?;
         let status = response.status();
-        let replayed = response.headers().contains_key("Idempotency-Replayed");
+        let has = |header| response.headers().contains_key(header);
+        let (replayed, come_again) = (has("Idempotency-Replayed"), has("Retry-After"));
         let text = response.text().await.with_context(|| format!("reading the answer of {path}"))?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { status, text, body, replayed })
+        Ok(Answer { status, text, body, replayed, come_again })
     }
 
     pub async fn get(&self, path: &str, caller: As) -> Result<Answer> {
@@ -106,6 +112,15 @@ impl Api {
     /// With a token of the test's choice.
     pub async fn post_once(&self, path: &str, caller: As, token: &str, body: &Value) -> Result<Answer> {
         self.send(Method::POST, path, caller, Some(token), Some(body)).await
+    }
+
+    /// As a client of a system in trouble does: the same request with the same token until it is answered for good.
+    pub async fn insist(&self, path: &str, caller: As, token: &str, body: &Value) -> Answer {
+        crate::until(&format!("an answer of {path}"), ANSWERED_WITHIN, async || {
+            let answer = self.post_once(path, caller, token, body).await.ok()?;
+            (!answer.come_again && !answer.status.is_server_error()).then_some(answer)
+        })
+        .await
     }
 
     pub fn fresh_token(&self) -> String {
@@ -133,28 +148,48 @@ impl Api {
     /// A cart with these lines; its id.
     pub async fn cart(&self, lines: &[(&str, i64)]) -> Result<String> {
         let lines: Vec<Value> = lines.iter().map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity})).collect();
-        let answer = self.post("/v1/carts", As::Buyer, &json!({"currency": "GBP", "lines": lines})).await?;
+        let cart = json!({"currency": "GBP", "lines": lines});
+        let answer = self.insist("/v1/carts", As::Buyer, &self.fresh_token(), &cart).await;
         Ok(expect(answer, "making a cart")?.text_at("/id").to_owned())
     }
 
     /// The body of a checkout that is confirmed in the same call.
     pub fn checkout_of(cart: &str, payment_method: &str) -> Value {
+        let mut request = Self::open_checkout_of(cart);
+        request["payment_method"] = json!(payment_method);
+        request["confirm"] = json!(true);
+        request
+    }
+
+    /// The body of a checkout that waits for its buyer to confirm.
+    pub fn open_checkout_of(cart: &str) -> Value {
         json!({
             "cart_id": cart,
             "email": "buyer@example.com",
             "shipping_address": {"name": "A. Buyer", "line1": "1 High Street", "city": "London", "postal_code": "E1 6AN", "country": "GB"},
             "shipping_method": "standard",
-            "payment_method": payment_method,
-            "confirm": true,
         })
     }
 
-    /// Makes a cart and checks it out with a card that pays.
+    /// Makes a cart and checks it out with a card that pays, however often the system dies meanwhile.
     pub async fn place_order(&self, lines: &[(&str, i64)]) -> Result<Placed> {
         let cart = self.cart(lines).await?;
-        let answer = self.post("/v1/checkouts", As::Buyer, &Self::checkout_of(&cart, "pm_card_visa")).await?;
+        self.check_out(&Self::checkout_of(&cart, "pm_card_visa")).await
+    }
+
+    /// Sends a checkout, with one token, until it is accepted.
+    pub async fn check_out(&self, request: &Value) -> Result<Placed> {
+        let answer = self.insist("/v1/checkouts", As::Buyer, &self.fresh_token(), request).await;
         let answer = expect(answer, "checking out")?;
         Ok(Placed { checkout: answer.text_at("/id").to_owned(), order: answer.text_at("/order_id").to_owned() })
+    }
+
+    /// The states of an order's charges in the provider's own books.
+    pub async fn charges(&self, order: &str) -> Result<Vec<String>> {
+        let path = format!("/sandbox/books/charges?order_id={order}");
+        let answer = expect(self.get(&path, As::Operator).await?, "reading the provider's books")?;
+        let charges = answer.body["charges"].as_array().context("the books list charges")?;
+        Ok(charges.iter().filter_map(|charge| Some(charge["state"].as_str()?.to_owned())).collect())
     }
 
     /// The checkout's final status. Processes may die meanwhile, so an answer that does not come is asked for again.

@@ -1,6 +1,6 @@
 //! A whole Makegood: PostgreSQL, NATS and one process per role, each of which a test may kill.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use makegood_servers::{
@@ -15,6 +15,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::{
     api::{Api, As},
+    jetstream::JetStream,
     layout::ROLES,
     machine::{self, Folder},
 };
@@ -26,11 +27,13 @@ const QUIET_WITHIN: &str = "60s";
 
 /// Stopped in order by [`System::finish`]; killed when it is dropped without.
 pub struct System {
-    pub api: Api,
+    /// Shared, so that orders are placed while something is killed.
+    pub api: Arc<Api>,
     roles: BTreeMap<&'static str, Process>,
     nats: Process,
     postgres: Process,
     database_url: String,
+    nats_url: String,
     env: Vec<(String, String)>,
     binary: PathBuf,
     notify: Notify,
@@ -65,7 +68,7 @@ impl System {
         let nats = Process::start(bus.launch, notify.clone()).await?;
         let mut env = vec![
             ("DATABASE_URL".to_owned(), database.url.clone()),
-            ("NATS_URL".to_owned(), bus.url),
+            ("NATS_URL".to_owned(), bus.url.clone()),
             ("MAKEGOOD_SECRET".to_owned(), token::random()?),
             ("MAKEGOOD_API_KEYS".to_owned(), folder.path().join("api_keys.json").display().to_string()),
             // So that no command finds the development server's file.
@@ -77,13 +80,14 @@ impl System {
         let ports = ROLES.into_iter().map(|role| Ok((role, port::choose()?))).collect::<Result<BTreeMap<_, _>>>()?;
         env.extend(outside_world(&ports)?);
         let addresses = ports.iter().map(|(&role, port)| (role, format!("http://127.0.0.1:{port}"))).collect();
-        let api = Api::new(addresses, keys)?;
+        let api = Arc::new(Api::new(addresses, keys)?);
         let mut system = Self {
             api,
             roles: BTreeMap::new(),
             nats,
             postgres,
             database_url: database.url,
+            nats_url: bus.url,
             env,
             binary,
             notify,
@@ -96,7 +100,7 @@ impl System {
 
     async fn start_roles(&mut self, ports: &BTreeMap<&'static str, u16>) -> Result<()> {
         let launches =
-            ports.iter().map(|(&role, &port)| Ok((role, self.launch(role, port)?))).collect::<Result<Vec<_>>>()?;
+            ports.iter().map(|(&role, &port)| Ok((role, self.launch(role, role, port)?))).collect::<Result<Vec<_>>>()?;
         let started = launches.into_iter().map(|(role, launch)| {
             let notify = self.notify.clone();
             async move { Process::start(launch, notify).await.map(|process| (role, process)) }
@@ -105,7 +109,7 @@ impl System {
         Ok(())
     }
 
-    fn launch(&self, role: &'static str, port: u16) -> Result<Launch> {
+    fn launch(&self, role: &str, name: &str, port: u16) -> Result<Launch> {
         let ops_port = port::choose()?;
         let mut env = self.env.clone();
         env.extend([
@@ -113,10 +117,10 @@ impl System {
             ("MAKEGOOD_OPS_PORT".to_owned(), ops_port.to_string()),
         ]);
         env.push(("NO_COLOR".to_owned(), "1".to_owned()));
-        let file = |suffix: &str| self.folder.path().join(format!("{role}.{suffix}"));
+        let file = |suffix: &str| self.folder.path().join(format!("{name}.{suffix}"));
         Ok(Launch {
             identity: Identity {
-                name: role.to_owned(),
+                name: name.to_owned(),
                 pid_file: file("pid"),
                 mark: format!("serve {role}"),
                 stop_signal: Signal::TERM,
@@ -147,13 +151,21 @@ impl System {
         self.role(role).restart().await.expect("the role starts again");
     }
 
-    /// SIGSTOP: the process is there and does nothing, as in a long pause of its machine.
-    pub fn pause(&mut self, role: &str) {
-        self.role(role).signal(Signal::STOP);
+    /// A further process of a role, which is then killed, paused and stopped under its own name.
+    pub async fn start_replica(&mut self, role: &str, name: &'static str) {
+        let port = port::choose().expect("a free port");
+        let launch = self.launch(role, name, port).expect("the replica can be described");
+        let replica = Process::start(launch, self.notify.clone()).await.expect("the replica starts");
+        self.roles.insert(name, replica);
     }
 
-    pub fn resume(&mut self, role: &str) {
-        self.role(role).signal(Signal::CONT);
+    /// SIGSTOP: the process is there and does nothing, as in a long pause of its machine.
+    pub fn pause(&self, role: &str) {
+        self.roles[role].signal(Signal::STOP);
+    }
+
+    pub fn resume(&self, role: &str) {
+        self.roles[role].signal(Signal::CONT);
     }
 
     /// SIGKILL, and started again at once.
@@ -179,6 +191,11 @@ impl System {
     pub async fn database(&self, service: &str) -> PgConnection {
         let (server, _) = self.database_url.rsplit_once('/').expect("the URL names a database");
         PgConnection::connect(&format!("{server}/makegood_{service}")).await.expect("the database can be reached")
+    }
+
+    /// A connection to NATS beside those of the roles.
+    pub async fn jetstream(&self) -> JetStream {
+        JetStream::connect(&self.nats_url).await
     }
 
     /// Asks every promise, waiting for sagas that are on their way; panics with what is broken.

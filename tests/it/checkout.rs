@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use makegood_tests::{Api, As, System};
+use makegood_tests::{Api, As, Stock, System};
 
 const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -23,12 +23,6 @@ async fn an_order_completes_and_a_declined_one_is_made_good() {
     assert_eq!(system.api.wait_until_ended(answer.text_at("/id"), DECIDED_WITHIN).await, "failed");
 
     // Two are sold, and the three of the declined order are back.
-    let mut inventory = system.database("inventory").await;
-    let (on_hand, bound): (i64, i64) =
-        sqlx::query_as("select sum(on_hand)::bigint, sum(held + allocated)::bigint from stock where sku = 'TEA'")
-            .fetch_one(&mut inventory)
-            .await
-            .expect("counts");
-    assert_eq!((on_hand, bound), (8, 0));
+    assert_eq!(system.stock("TEA").await, Stock { on_hand: 8, bound: 0 });
     system.finish().await;
 }

@@ -2,16 +2,32 @@
 
 use std::time::Duration;
 
-use futures::future::try_join_all;
-use makegood_tests::{Placed, System};
+use futures::{StreamExt, TryStreamExt, stream};
+use makegood_contracts::subject;
+use makegood_tests::{Placed, Stock, System};
+use tokio::sync::Notify;
 
-const ORDERS_PER_FAULT: usize = 20;
+const ORDERS_PER_FAULT: usize = 50;
 /// A12 of the faults: what is unknown is asked about after a minute, and I4: all is decided 120 s after the last fault.
 const DECIDED_WITHIN: Duration = Duration::from_secs(120);
+const UNITS: i64 = 1_000;
 
-async fn place(system: &System) -> Vec<Placed> {
-    let orders = (0..ORDERS_PER_FAULT).map(|_| system.api.place_order(&[("CUP", 1)]));
-    try_join_all(orders).await.expect("all are accepted")
+/// Places this many orders at once, and has something happen as soon as the first is accepted: then the others are
+/// anywhere between their first request and their last step.
+async fn place_during(system: &mut System, orders: usize, fault: impl AsyncFnOnce(&mut System)) -> Vec<Placed> {
+    let api = system.api.clone();
+    let accepted = Notify::new();
+    let placing = stream::iter(0..orders)
+        .map(|_| api.place_order(&[("CUP", 1)]))
+        .buffer_unordered(orders)
+        .inspect_ok(|_| accepted.notify_one())
+        .try_collect();
+    let happening = async {
+        accepted.notified().await;
+        fault(system).await;
+    };
+    let (placed, ()) = tokio::join!(placing, happening);
+    placed.expect("all are accepted")
 }
 
 async fn all_complete(system: &System, placed: &[Placed], fault: &str) {
@@ -21,31 +37,52 @@ async fn all_complete(system: &System, placed: &[Placed], fault: &str) {
     }
 }
 
+/// What was sold, and nothing else, has left the stock.
+async fn sold(system: &System, units: usize) {
+    let units = i64::try_from(units).expect("a count");
+    assert_eq!(system.stock("CUP").await, Stock { on_hand: UNITS - units, bound: 0 });
+}
+
 #[tokio::test]
 async fn orders_complete_though_any_role_is_killed_on_their_way() {
     let mut system = System::start().await;
-    system.api.sell("CUP", "3.00", 1_000).await.expect("on sale");
-    for role in ["orchestrator", "order", "cart", "inventory", "payment", "fulfillment", "sandbox"] {
-        let placed = place(&system).await;
-        system.kill9(role).await;
-        system.restart(role).await;
+    system.api.sell("CUP", "3.00", UNITS).await.expect("on sale");
+    let roles = ["orchestrator", "order", "cart", "inventory", "payment", "fulfillment", "sandbox"];
+    for role in roles {
+        let placed = place_during(&mut system, ORDERS_PER_FAULT, async |system| {
+            system.kill9(role).await;
+            system.restart(role).await;
+        })
+        .await;
         all_complete(&system, &placed, role).await;
     }
+    sold(&system, roles.len() * ORDERS_PER_FAULT).await;
     system.finish().await;
 }
 
 #[tokio::test]
 async fn orders_complete_though_all_of_jetstream_is_lost_and_servers_are_killed() {
     let mut system = System::start().await;
-    system.api.sell("CUP", "3.00", 1_000).await.expect("on sale");
+    system.api.sell("CUP", "3.00", UNITS).await.expect("on sale");
 
-    let placed = place(&system).await;
-    system.wipe_nats().await;
+    let placed = place_during(&mut system, ORDERS_PER_FAULT, System::wipe_nats).await;
     all_complete(&system, &placed, "the loss of JetStream").await;
 
-    let placed = place(&system).await;
-    system.kill_nats().await;
-    system.kill_postgres().await;
+    let placed = place_during(&mut system, ORDERS_PER_FAULT, async |system| {
+        system.kill_nats().await;
+        system.kill_postgres().await;
+    })
+    .await;
     all_complete(&system, &placed, "the death of NATS and PostgreSQL").await;
+
+    let placed = place_during(&mut system, 4 * ORDERS_PER_FAULT, async |system| {
+        // The servers stay up: no reconnection tells anyone that something is lost.
+        let jetstream = system.jetstream().await;
+        jetstream.delete_stream(subject::COMMAND_STREAM).await;
+        jetstream.delete_stream(subject::REPLY_STREAM).await;
+    })
+    .await;
+    all_complete(&system, &placed, "the deletion of streams").await;
+    sold(&system, 6 * ORDERS_PER_FAULT).await;
     system.finish().await;
 }

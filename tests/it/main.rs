@@ -2,5 +2,10 @@
 
 mod checkout;
 mod crashes;
+mod every_step;
+mod expiry;
 mod one_key_one_answer;
 mod oversell;
+mod poison;
+mod provider_faults;
+mod replicas;

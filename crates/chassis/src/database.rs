@@ -57,10 +57,18 @@ impl Purpose {
     }
 
     /// Hot tables begin empty each day, so statistics lag behind them, and a plan kept from an empty table must
-    /// not read a full one from end to end. Where people ask ad hoc, the planner is left alone.
+    /// not read a full one from end to end. Statements take their rows as arrays, whose length must not tempt the
+    /// planner into planning anew each time; and a helper process costs more than any of them. Where people ask ad
+    /// hoc, the planner is left alone.
     const fn planner_settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Worker | Self::Http => &[("enable_seqscan", "off"), ("random_page_cost", "1.1"), ("jit", "off")],
+            Self::Worker | Self::Http => &[
+                ("enable_seqscan", "off"),
+                ("random_page_cost", "1.1"),
+                ("plan_cache_mode", "force_generic_plan"),
+                ("max_parallel_workers_per_gather", "0"),
+                ("jit", "off"),
+            ],
             Self::Admin => &[],
         }
     }

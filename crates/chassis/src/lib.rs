@@ -19,6 +19,7 @@ pub mod http;
 
 pub mod auth;
 pub mod batcher;
+pub mod bearer_token;
 pub mod callback_signature;
 pub mod entity_tag;
 pub mod extract;

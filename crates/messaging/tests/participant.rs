@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 static NO_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate::Migrator::DEFAULT;
 
-/// A participant named for the test, whose steps put a row in `effect` or take it away.
+/// A participant named for the test and its run, whose steps put a row in `effect` or take it away.
 struct Bench {
     database: TestDatabase,
     bus: Bus,
@@ -37,7 +37,9 @@ struct Bench {
 }
 
 impl Bench {
-    async fn start(service: &'static str) -> Self {
+    async fn start(test: &str) -> Self {
+        // The broker keeps what earlier runs sent, so each run has a participant of its own.
+        let service: &'static str = format!("{test}-{}", Uuid::now_v7().simple()).leak();
         let database = TestDatabase::create("messaging", &NO_MIGRATIONS).await;
         sqlx::query("create table effect (saga_id uuid primary key, note text not null constraint effect_note check (note <> 'poison'))")
             .execute(&database.db)

@@ -56,6 +56,8 @@ impl Phase {
 /// One step of one saga.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepState {
+    /// Left out while idle, as most are: this is written with every move.
+    #[serde(default, skip_serializing_if = "Status::is_idle")]
     pub status: Status,
     /// Sendings so far, in the current direction; each message has its own number.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -102,6 +104,13 @@ pub enum Status {
     /// The undo failed and will be sent again when due.
     UndoRetrying,
     Undone,
+}
+
+impl Status {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    const fn is_idle(&self) -> bool {
+        matches!(self, Self::Idle)
+    }
 }
 
 /// Why and where an operator is needed.

@@ -39,13 +39,19 @@ impl TestDatabase {
         Self { db, server, name }
     }
 
-    /// The end of a test: the promises hold over what it left, and the database goes.
-    pub async fn verify_and_drop(self, invariants: &[Invariant]) {
+    /// Fails the test unless the promises hold over what it has done so far.
+    pub async fn verify(&self, invariants: &[Invariant]) {
         for invariant in invariants {
             let broken: Vec<(String, serde_json::Value)> =
                 sqlx::query_as(invariant.sql).fetch_all(&self.db).await.expect(invariant.name);
             assert!(broken.is_empty(), "{}: {broken:?}", invariant.says);
         }
+    }
+
+    /// The end of a test: the promises hold over what it left, and the database goes. The test has returned all its
+    /// connections, or this waits for them.
+    pub async fn verify_and_drop(self, invariants: &[Invariant]) {
+        self.verify(invariants).await;
         self.db.close().await;
         run(&self.server, format!("drop database {} with (force)", self.name)).await;
     }

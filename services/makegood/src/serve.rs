@@ -96,9 +96,7 @@ type Thread = (String, JoinHandle<Result<()>>);
 fn spawn_threads(process: &Process, api: TcpListener) -> Result<Vec<Thread>> {
     let api = api.into_std().context("handing the listener to its thread")?;
     let mut threads = vec![("http".to_owned(), http_server::spawn(process.clone(), api))];
-    for role in process.roles.iter().copied().filter(|role| role.migrator().is_some()) {
-        threads.push((role.name().to_owned(), role_worker::spawn(role, process.clone())));
-    }
+    threads.extend(role_worker::spawn_all(process));
     Ok(threads)
 }
 

@@ -5,10 +5,8 @@ use axum::{
     extract::FromRef,
     routing::{get, post},
 };
-use makegood_chassis::http::HttpContext;
+use makegood_chassis::{callback_signature::CallbackKey, http::HttpContext};
 use utoipa::OpenApi;
-
-use crate::callback_signature::CallbackKey;
 
 mod create_refund;
 mod intent_json;
@@ -35,7 +33,7 @@ impl FromRef<PaymentHttp> for HttpContext {
 }
 
 pub(crate) fn router(context: HttpContext) -> Router {
-    let callback_key = CallbackKey::derive(&context.secret);
+    let callback_key = CallbackKey::shared_with("provider", &context.secret);
     Router::new()
         .route("/v1/provider/callbacks", post(receive_callback::receive_callback))
         .route("/v1/admin/payment_intents", get(list_intents::list_intents))

@@ -25,11 +25,10 @@ pub mod refund;
 
 pub mod store;
 
-mod callback_signature;
 mod http;
 mod invariants;
 
-pub use config::{Config, ProviderKey};
+pub use config::Config;
 use std::rc::Rc;
 
 use makegood_chassis::{http::HttpContext, invariant::Invariant};

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use http::header;
-use makegood_chassis::clock::DbClock;
-
-use crate::signature::SigningKey;
+use makegood_chassis::{callback_signature::CallbackKey, clock::DbClock};
 
 /// A receiver that takes longer is sent the same again later.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -16,12 +14,12 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct CallbackClient {
     http: reqwest::Client,
     signature_header: &'static str,
-    key: SigningKey,
+    key: CallbackKey,
     clock: DbClock,
 }
 
 impl CallbackClient {
-    pub(crate) fn new(signature_header: &'static str, key: SigningKey, clock: DbClock) -> anyhow::Result<Self> {
+    pub(crate) fn new(signature_header: &'static str, key: CallbackKey, clock: DbClock) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())

@@ -1,13 +1,15 @@
 //! Settings of the sandbox.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
+
+use makegood_chassis::bearer_token::BearerToken;
 
 /// Flags and variables of the sandbox.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Config {
     /// Secret key that merchants present to the pretend card provider; it serves nobody without one.
     #[arg(long = "sandbox-provider-key", env = "MAKEGOOD_PROVIDER_KEY", hide_env_values = true)]
-    pub sandbox_provider_key: Option<MerchantKey>,
+    pub sandbox_provider_key: Option<BearerToken>,
     /// Where the pretend card provider sends its callbacks.
     #[arg(
         long = "sandbox-provider-callback-url",
@@ -31,34 +33,5 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match number.parse::<f64>() {
         Ok(seconds) if (0.0..=MAX_SECONDS).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("expected a number of seconds".to_owned()),
-    }
-}
-
-/// The merchants' secret key; its `Debug` shows nothing.
-#[derive(Clone)]
-pub struct MerchantKey(String);
-
-impl MerchantKey {
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for MerchantKey {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_token {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("a provider key consists of printable ASCII without spaces")
-        }
-    }
-}
-
-impl std::fmt::Debug for MerchantKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("MerchantKey(…)")
     }
 }

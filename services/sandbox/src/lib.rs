@@ -17,7 +17,6 @@ mod provider_books;
 mod callback_client;
 mod carrier;
 mod provider_callbacks;
-mod signature;
 
 mod faults;
 mod first_cut;
@@ -25,13 +24,16 @@ mod first_cut;
 mod http;
 mod invariants;
 
-pub use config::{Config, MerchantKey};
+pub use config::Config;
 
-use makegood_chassis::{clock::DbClock, http::HttpContext, invariant::Invariant, secret::Secret, shutdown::Shutdown};
+use makegood_chassis::{
+    callback_signature::CallbackKey, clock::DbClock, http::HttpContext, invariant::Invariant, secret::Secret,
+    shutdown::Shutdown,
+};
 use makegood_messaging::worker::Worker;
 use sqlx::PgPool;
 
-use crate::{callback_client::CallbackClient, signature::SigningKey};
+use crate::callback_client::CallbackClient;
 
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sandbox");
 
@@ -59,8 +61,9 @@ pub async fn send_callbacks(
     secret: &Secret,
     config: Config,
 ) -> anyhow::Result<()> {
-    let to_merchant = CallbackClient::new("Provider-Signature", SigningKey::of_provider(secret), clock.clone())?;
-    let to_sender = CallbackClient::new("Carrier-Signature", SigningKey::of_carrier(secret), clock)?;
+    let to_merchant =
+        CallbackClient::new("Provider-Signature", CallbackKey::shared_with("provider", secret), clock.clone())?;
+    let to_sender = CallbackClient::new("Carrier-Signature", CallbackKey::shared_with("carrier", secret), clock)?;
     tokio::try_join!(
         provider_callbacks::run(db.clone(), shutdown.clone(), to_merchant, config.sandbox_provider_callback_url),
         carrier::run(db, shutdown, to_sender),

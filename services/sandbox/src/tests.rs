@@ -4,30 +4,33 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
 use http::{HeaderMap, StatusCode};
-use makegood_chassis::{auth::ApiKeys, clock::DbClock, http::HttpContext, secret::Secret, shutdown::Shutdown};
+use makegood_chassis::{
+    auth::ApiKeys, callback_signature::CallbackKey, clock::DbClock, http::HttpContext, secret::Secret,
+    shutdown::Shutdown,
+};
+use makegood_testing::TestDatabase;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, migrate::Migrator, postgres::PgPoolOptions};
 use time::OffsetDateTime;
 use tokio::{net::TcpListener, sync::Mutex};
 use uuid::Uuid;
 
-use crate::{Config, MIGRATOR, signature::SigningKey};
+use crate::{Config, MIGRATOR};
 
 const KEY: &str = "sk_provider_test";
 
 /// A sandbox that is served, and its sending side.
 struct World {
-    db: PgPool,
     url: String,
     http: reqwest::Client,
     secret: Secret,
     shutdown: Shutdown,
-    database: String,
+    database: TestDatabase,
 }
 
 impl World {
     async fn new() -> Self {
-        let (database, db) = database().await;
+        let database = TestDatabase::create("sandbox", &MIGRATOR).await;
+        let db = database.db.clone();
         let secret = Secret::new("a secret that only these tests know of").expect("long enough");
         let shutdown = Shutdown::default();
         let keys =
@@ -50,7 +53,7 @@ impl World {
         let sending = (db.clone(), shutdown.clone(), secret.clone());
         tokio::spawn(async move { crate::send_callbacks(sending.0, clock, sending.1, &sending.2, config).await });
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { db, url, http, secret, shutdown, database }
+        Self { url, http, secret, shutdown, database }
     }
 
     async fn post(&self, path: &str, operation_id: Uuid, body: &Value) -> (u16, Value) {
@@ -65,31 +68,8 @@ impl World {
 
     async fn end(self) {
         self.shutdown.begin();
-        self.db.close().await;
-        let mut admin = PgConnection::connect(&server()).await.expect("connects to the server");
-        sqlx::query(AssertSqlSafe(format!("drop database {} with (force)", self.database)))
-            .execute(&mut admin)
-            .await
-            .expect("drops");
+        self.database.verify_and_drop(crate::invariants()).await;
     }
-}
-
-fn server() -> String {
-    std::env::var("MAKEGOOD_TEST_DATABASE_URL")
-        .expect("MAKEGOOD_TEST_DATABASE_URL names a server where tests may create databases")
-}
-
-async fn database() -> (String, PgPool) {
-    let name = format!("test_sandbox_{}", Uuid::now_v7().simple());
-    let mut admin = PgConnection::connect(&server()).await.expect("connects to the server");
-    sqlx::query(AssertSqlSafe(format!("create database {name}")))
-        .execute(&mut admin)
-        .await
-        .expect("creates the database");
-    let options = server().parse::<sqlx::postgres::PgConnectOptions>().expect("an address").database(&name);
-    let db = PgPoolOptions::new().max_connections(4).connect_with(options).await.expect("connects");
-    Migrator { migrations: MIGRATOR.migrations.clone(), ..Migrator::DEFAULT }.run(&db).await.expect("migrates");
-    (name, db)
 }
 
 async fn serve(router: Router) -> String {
@@ -111,7 +91,8 @@ async fn an_operation_is_taken_once_by_its_id_for_ever() {
         answers.iter().all(|answer| answer == &answers[0] && answer.0 == 200 && answer.1["status"] == "succeeded"),
         "{answers:?}"
     );
-    let charges: i64 = sqlx::query_scalar("select count(*) from charge").fetch_one(&world.db).await.expect("counts");
+    let charges: i64 =
+        sqlx::query_scalar("select count(*) from charge").fetch_one(&world.database.db).await.expect("counts");
     assert_eq!(charges, 1);
 
     let other =
@@ -202,6 +183,6 @@ async fn a_parcel_ships_once_and_is_told_until_somebody_listens() {
     let (signature, body) = &received.bodies[0];
     let signed_at = signature.split(&['=', ','][..]).nth(1).and_then(|t| t.parse().ok()).expect("a time");
     let signed_at = OffsetDateTime::from_unix_timestamp(signed_at).expect("a time");
-    assert_eq!(signature, &SigningKey::of_carrier(&world.secret).sign(body, signed_at));
+    assert_eq!(signature, &CallbackKey::shared_with("carrier", &world.secret).sign(body, signed_at));
     world.end().await;
 }

@@ -109,7 +109,8 @@ async fn begin(worker: &Worker) -> anyhow::Result<Position> {
     };
     let young: Option<(i64, Uuid)> = sqlx::query_as(
         r"select written_by::text::bigint, id from event_log
-          where id >= uuidv7_floor(now() - make_interval(secs => $1)) order by written_by, id limit 1",
+          where id >= uuidv7_floor(now() - make_interval(secs => $1))
+          order by event_log.written_by, event_log.id limit 1",
     )
     .bind(RETOLD_SECONDS)
     .fetch_optional(&worker.db)
@@ -136,7 +137,7 @@ async fn read_after(db: &PgPool, from: Position) -> Result<(Vec<Event>, Position
         r"select written_by::text::bigint, id, name, account_id, livemode, subject, version, data, occurred_at
           from event_log
           where (written_by, id) > ($1::text::xid8, $2) and written_by < pg_snapshot_xmin(pg_current_snapshot())
-          order by written_by, id limit $3",
+          order by event_log.written_by, event_log.id limit $3",
     )
     .bind(from.written_by.to_string())
     .bind(from.id)

@@ -1,6 +1,6 @@
-//! A role's message handling and sweepers, on a thread and a runtime of their own.
+//! The roles' message handling and sweepers, on threads with a runtime of their own.
 
-use std::thread::JoinHandle;
+use std::{num::NonZeroUsize, thread::JoinHandle};
 
 use anyhow::Result;
 use makegood_chassis::{
@@ -16,8 +16,21 @@ use makegood_messaging::{bus::Bus, worker::Worker};
 use super::Process;
 use crate::roles::Role;
 
-pub(super) fn spawn(role: Role, process: Process) -> JoinHandle<Result<()>> {
-    role::spawn(role.name(), process.shutdown.clone(), move || run(role, process))
+/// One thread per core beside the one that serves HTTP, and the roles dealt out among them: more threads than cores
+/// would only wake one another.
+pub(super) fn spawn_all(process: &Process) -> Vec<(String, JoinHandle<Result<()>>)> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let working: Vec<Role> = process.roles.iter().copied().filter(|role| role.migrator().is_some()).collect();
+    let threads = working.len().min(cores.saturating_sub(1).max(1));
+    (0..threads).map(|thread| spawn(working.iter().copied().skip(thread).step_by(threads).collect(), process.clone())).collect()
+}
+
+fn spawn(roles: Vec<Role>, process: Process) -> (String, JoinHandle<Result<()>>) {
+    let name = roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(" ");
+    let thread = role::spawn(&name, process.shutdown.clone(), move || async move {
+        futures::future::try_join_all(roles.into_iter().map(|role| run(role, process.clone()))).await.map(drop)
+    });
+    (name, thread)
 }
 
 async fn run(role: Role, process: Process) -> Result<()> {

@@ -128,7 +128,10 @@ pub(crate) async fn list_sagas(
 }
 
 async fn select(db: &sqlx::PgPool, filter: &Filter, after: Option<Uuid>) -> Result<Vec<SummaryRow>, sqlx::Error> {
-    sqlx::query_as(
+    let mut tx = db.begin().await?;
+    // Planned with the filters at hand, so that the index that fits them is used.
+    sqlx::query("set local plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
+    let rows = sqlx::query_as(
         r"select id, definition, version, reference, customer, state, step, reason, revision,
                  extract(epoch from coalesce(finished_at, now()) - created_at)::bigint as age_seconds,
                  created_at, updated_at, finished_at
@@ -151,8 +154,8 @@ async fn select(db: &sqlx::PgPool, filter: &Filter, after: Option<Uuid>) -> Resu
     .bind(filter.min_age_seconds)
     .bind(after)
     .bind(filter.limit.rows_to_read())
-    // Planned with the filters at hand, so that the index that fits them is used.
-    .persistent(false)
-    .fetch_all(db)
-    .await
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(rows)
 }

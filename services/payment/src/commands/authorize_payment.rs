@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use makegood_contracts::{payment::AuthorizePayment, reply::Outcome};
+use makegood_contracts::{payment::AuthorizePayment, plain_text::is_plain_text, reply::Outcome};
 use makegood_messaging::participant::Job;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -34,8 +34,7 @@ pub async fn handle(cashier: &Cashier, jobs: &[Job<AuthorizePayment>]) -> anyhow
 
 /// Why the input can never be authorized.
 pub(super) fn refusal(input: &AuthorizePayment) -> Option<Outcome> {
-    let is_name =
-        |text: &str| !text.is_empty() && text.chars().count() <= MAX_TEXT_CHARS && !text.contains(char::is_control);
+    let is_name = |text: &str| is_plain_text(text, MAX_TEXT_CHARS);
     if input.amount.minor_units <= 0 {
         return Some(Outcome::refused("amount_invalid", format!("{} cannot be paid", input.amount)));
     }

@@ -40,7 +40,7 @@ pub(super) async fn receive_callback(
     let (parts, sent) = request.into_parts();
     let bytes = body::read(sent).await?;
     let signature = parts.headers.get("provider-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !state.callback_key.verifies(signature, &bytes, state.context.clock.now()) {
+    if state.callback_key.verify(signature, &bytes, state.context.clock.now()).is_err() {
         let detail = "The request has no valid and fresh `Provider-Signature`.";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-signature", "Invalid signature", detail));
     }

@@ -10,15 +10,15 @@ use makegood_chassis::{
     shutdown::Shutdown,
 };
 use makegood_contracts::{
-    account::Account,
     command::{Direction, StepKey},
     money::Money,
     payment::{AuthorizePayment, OwnIntent, RefundPayment},
     reply::Outcome,
 };
 use makegood_messaging::{barrier, participant::Job};
+use makegood_testing::TestDatabase;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, migrate::Migrator, postgres::PgPoolOptions};
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -30,9 +30,8 @@ use crate::{
     operation_inquiry::{self, Decision},
 };
 
-static EVERY_SERVICE: Migrator = sqlx::migrate!("../../migrations/every_service");
+pub(super) use makegood_testing::SHOP;
 
-pub(super) const SHOP: Account = Account { id: Uuid::from_u128(0x5409), livemode: false };
 const SECRET: &str = "a secret that only these tests know of";
 const PROVIDER_KEY: &str = "sk_provider_test";
 
@@ -48,13 +47,15 @@ pub(super) struct World {
     pub(super) admin_key: String,
     pub(super) http: reqwest::Client,
     folder: PathBuf,
-    databases: [String; 2],
+    database: TestDatabase,
+    provider_database: TestDatabase,
 }
 
 impl World {
     pub(super) async fn new() -> Self {
-        let (provider_name, provider_db) = database("sandbox", &makegood_sandbox::MIGRATOR).await;
-        let (name, db) = database("payment", &crate::MIGRATOR).await;
+        let provider_database = TestDatabase::create("sandbox", &makegood_sandbox::MIGRATOR).await;
+        let database = TestDatabase::create("payment", &crate::MIGRATOR).await;
+        let (db, provider_db) = (database.db.clone(), provider_database.db.clone());
         let folder = std::env::temp_dir().join(format!("makegood-payment-{}", Uuid::now_v7().simple()));
         std::fs::create_dir(&folder).expect("a folder of its own");
         let secret = Secret::new(SECRET).expect("long enough");
@@ -81,7 +82,6 @@ impl World {
         let provider_url = serve(makegood_sandbox::router(sandbox, sandbox_config)).await;
         let cashier = Cashier::new(db.clone(), &config(&provider_url)).expect("a cashier");
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let databases = [name, provider_name];
         Self {
             db,
             provider_db,
@@ -93,34 +93,22 @@ impl World {
             admin_key,
             http,
             folder,
-            databases,
+            database,
+            provider_database,
         }
     }
 
     /// Checks every promise, and removes what the test made.
     pub(super) async fn end(self) {
-        self.assert_promises_kept().await;
         self.shutdown.begin();
-        self.db.close().await;
-        self.provider_db.close().await;
-        let mut admin = PgConnection::connect(&server()).await.expect("connects to the server");
-        for name in &self.databases {
-            sqlx::query(AssertSqlSafe(format!("drop database {name} with (force)")))
-                .execute(&mut admin)
-                .await
-                .expect("drops");
-        }
+        self.database.verify_and_drop(crate::invariants()).await;
+        self.provider_database.verify_and_drop(makegood_sandbox::invariants()).await;
         std::fs::remove_dir_all(&self.folder).expect("removes the folder");
     }
 
     pub(super) async fn assert_promises_kept(&self) {
-        for (db, invariants) in [(&self.db, crate::invariants()), (&self.provider_db, makegood_sandbox::invariants())] {
-            for invariant in invariants {
-                let broken: Vec<(String, Value)> =
-                    sqlx::query_as(invariant.sql).fetch_all(db).await.expect("the query runs");
-                assert!(broken.is_empty(), "{}: {broken:?}", invariant.name);
-            }
-        }
+        self.database.verify(crate::invariants()).await;
+        self.provider_database.verify(makegood_sandbox::invariants()).await;
     }
 
     pub(super) async fn authorize(&self, saga: Uuid, card: &str) -> Outcome {
@@ -271,29 +259,6 @@ async fn serve(router: axum::Router) -> String {
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}")
-}
-
-fn server() -> String {
-    std::env::var("MAKEGOOD_TEST_DATABASE_URL")
-        .expect("MAKEGOOD_TEST_DATABASE_URL names a server where tests may create databases")
-}
-
-async fn database(service: &str, own: &Migrator) -> (String, PgPool) {
-    let name = format!("test_{service}_{}", Uuid::now_v7().simple());
-    let mut admin = PgConnection::connect(&server()).await.expect("connects to the server");
-    sqlx::query(AssertSqlSafe(format!("create database {name}")))
-        .execute(&mut admin)
-        .await
-        .expect("creates the database");
-    let options = server().parse::<sqlx::postgres::PgConnectOptions>().expect("an address").database(&name);
-    let db = PgPoolOptions::new().max_connections(8).connect_with(options).await.expect("connects");
-    for migrator in [&EVERY_SERVICE, own] {
-        Migrator { ignore_missing: true, migrations: migrator.migrations.clone(), ..Migrator::DEFAULT }
-            .run(&db)
-            .await
-            .expect("migrates");
-    }
-    (name, db)
 }
 
 /// All answers of the provider are cut off after they took effect.

@@ -3,6 +3,7 @@
 use axum::{Json, extract::State};
 use http::Uri;
 use makegood_chassis::{extract, problem::Problem};
+use makegood_contracts::plain_text::is_plain_text;
 use serde::{Deserialize, Serialize};
 
 use super::SandboxHttp;
@@ -47,7 +48,7 @@ pub(super) async fn announce_shipments(
 }
 
 fn check(shipment: &Announcement) -> Result<(), (&'static str, &'static str)> {
-    let is_name = |text: &str| (1..=MAX_NAME_CHARS).contains(&text.chars().count()) && !text.contains(char::is_control);
+    let is_name = |text: &str| is_plain_text(text, MAX_NAME_CHARS);
     if !is_name(&shipment.shipment_id) {
         return Err(("shipment_id", "must have 1 to 64 characters, none of them a control character"));
     }

@@ -11,7 +11,10 @@ use axum::{
 use futures::stream;
 use http::{HeaderMap, StatusCode, header};
 use makegood_chassis::{extract::body, problem::Problem};
-use makegood_contracts::money::{minor_unit_digits, parse_currency};
+use makegood_contracts::{
+    money::{minor_unit_digits, parse_currency},
+    plain_text::is_plain_text,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -127,8 +130,7 @@ async fn read<T: DeserializeOwned>(_: Merchant, request: Request) -> Result<(Hea
 }
 
 fn check_text(pointer: &str, text: &str) -> Result<(), Problem> {
-    let is_name = !text.is_empty() && text.chars().count() <= MAX_TEXT_CHARS && !text.contains(char::is_control);
-    if is_name {
+    if is_plain_text(text, MAX_TEXT_CHARS) {
         Ok(())
     } else {
         Err(Problem::invalid(pointer, "must have 1 to 255 characters, none of them a control character"))
