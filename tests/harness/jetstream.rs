@@ -47,10 +47,9 @@ impl JetStream {
         let consumer = stream.create_consumer(config).await.expect("a consumer from the beginning");
         let messages = consumer.messages().await.expect("messages are delivered");
         let count = usize::try_from(count).expect("a count of messages");
-        let said = messages.take(count).map_ok(|message| Said {
-            subject: message.subject.to_string(),
-            body: message.payload.to_vec(),
-        });
+        let said = messages
+            .take(count)
+            .map_ok(|message| Said { subject: message.subject.to_string(), body: message.payload.to_vec() });
         said.try_collect().await.expect("every message is delivered")
     }
 

@@ -99,8 +99,10 @@ impl System {
     }
 
     async fn start_roles(&mut self, ports: &BTreeMap<&'static str, u16>) -> Result<()> {
-        let launches =
-            ports.iter().map(|(&role, &port)| Ok((role, self.launch(role, role, port)?))).collect::<Result<Vec<_>>>()?;
+        let launches = ports
+            .iter()
+            .map(|(&role, &port)| Ok((role, self.launch(role, role, port)?)))
+            .collect::<Result<Vec<_>>>()?;
         let started = launches.into_iter().map(|(role, launch)| {
             let notify = self.notify.clone();
             async move { Process::start(launch, notify).await.map(|process| (role, process)) }

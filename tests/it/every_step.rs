@@ -41,7 +41,8 @@ fn steps_with_a_way_back() -> Vec<(String, String)> {
         StepKind::Command(step) => Some(step.command.clone()),
         StepKind::Await(_) => None,
     };
-    let commands = definition.steps.iter().take(pivot + 1).filter_map(|step| Some((&step.name, command_of(&step.kind)?)));
+    let commands =
+        definition.steps.iter().take(pivot + 1).filter_map(|step| Some((&step.name, command_of(&step.kind)?)));
     commands
         .map(|(name, command)| (name.clone(), command.split('.').next().expect("service.verb_noun").to_owned()))
         .collect()
@@ -74,7 +75,10 @@ async fn refuse(system: &System, cart: &str, step: &str, service: &str) {
 async fn running_saga(system: &System) -> Uuid {
     let mut database = system.database("orchestrator").await;
     until("the saga begins", DECIDED_WITHIN, async || {
-        sqlx::query_scalar("select id from saga where finished_at is null").fetch_optional(&mut database).await.expect("reads")
+        sqlx::query_scalar("select id from saga where finished_at is null")
+            .fetch_optional(&mut database)
+            .await
+            .expect("reads")
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! System tests: the promises of the design, kept by real processes. One binary, one system at a time.
 
+mod chaos;
 mod checkout;
 mod crashes;
 mod every_step;

@@ -33,6 +33,7 @@ async fn poison(system: &System) -> Letters {
     let misfit = json!({"lines": "three"});
     let command = json!({"key": stranger, "attempt": 1, "reply_to": "reply.0", "payload": misfit});
     let half = json!({"key": stranger});
+    let reply = json!({"key": stranger, "attempt": 1, "outcome": {"status": "done"}});
     let garbage = "\u{1}no JSON at all";
     let mut letters = Letters::new();
     let jetstream = system.jetstream().await;
@@ -48,7 +49,8 @@ async fn poison(system: &System) -> Letters {
         ("orchestrator", "cmd.orchestrator.start_saga.v1", garbage.to_owned(), garbage.to_owned()),
         ("orchestrator", "cmd.orchestrator.start_saga.v9", "[]".to_owned(), "[]".to_owned()),
         ("orchestrator", "reply.0", garbage.to_owned(), garbage.to_owned()),
-        ("orchestrator", "reply.0", format!("[{half}]"), format!("[{half}]")),
+        ("orchestrator", "reply.0", format!("[{half}]"), half.to_string()),
+        ("orchestrator", "reply.0", format!("[{half},{reply}]"), half.to_string()),
         ("cart", "evt.product.priced.v1", garbage.to_owned(), garbage.to_owned()),
         ("order", "evt.shipment.shipped.v1", format!("[{half}]"), half.to_string()),
     ] {

@@ -16,10 +16,13 @@ mod once;
 
 pub(crate) use once::is_transient;
 
-use std::{collections::HashMap, rc::Rc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use async_nats::jetstream;
 use futures::future::LocalBoxFuture;
 use makegood_contracts::{
     command::StepKey,
@@ -28,19 +31,19 @@ use makegood_contracts::{
 };
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     backoff::Backoff,
-    consumer::{Consumer, ack_all},
+    consumer::{Consumer, Message, ack_all},
     worker::Worker,
 };
 use delivery::{Answer, Delivery};
 
 /// Messages taken at once; each may carry many commands.
 const MAX_MESSAGES: usize = 64;
-/// Batches whose replies are on their way while the next batch runs: bounds what a crash would redeliver.
-const MAX_REPLYING: usize = 8;
+/// Batches under way at once, those whose replies are being published included: bounds what a crash would redeliver.
+const MAX_REPLYING: usize = 16;
 /// Batches of a calling verb under way at once: bounds the load on the outside.
 const MAX_CALLING: usize = 32;
 
@@ -110,6 +113,8 @@ impl Participant {
     }
 
     /// Consumes until shutdown; then stops pulling, finishes what runs, and returns.
+    ///
+    /// Each verb runs one batch at a time, beside the other verbs: what arrives for it meanwhile is its next batch.
     pub async fn run(self) -> anyhow::Result<()> {
         let worker = self.worker.clone();
         let filter = vec![subject::commands_of(self.service)];
@@ -117,18 +122,33 @@ impl Participant {
             Consumer::new(&worker.bus, subject::COMMAND_STREAM, self.service, filter, worker.shutdown.clone());
         let replying = Rc::new(Semaphore::new(MAX_REPLYING));
         let calling = Rc::new(Semaphore::new(MAX_CALLING));
-        while let Some(messages) = consumer.next_batch(MAX_MESSAGES).await {
-            for (subject, messages) in by_subject(messages) {
-                let verb = subject::verb_of(&subject).and_then(|verb| self.verbs.get(verb)).map(Rc::clone);
-                match verb {
-                    Some(verb) => {
-                        let permits = if verb.is_call() { &calling } else { &replying };
-                        let permit = Rc::clone(permits);
-                        let permit = Permit::acquire(permit).await?;
-                        run_batch(&worker, verb, subject, messages, permit).await;
-                    }
-                    None => park_unknown(&worker, &subject, messages).await,
+        let mut waiting: Vec<(String, Vec<Message>)> = Vec::new();
+        let mut busy: HashSet<String> = HashSet::new();
+        let (handled, mut when_handled) = mpsc::unbounded_channel();
+        loop {
+            tokio::select! {
+                messages = consumer.next_batch(MAX_MESSAGES) => match messages {
+                    Some(messages) => by_subject(&mut waiting, messages),
+                    None => break,
+                },
+                Some(subject) = when_handled.recv() => {
+                    busy.remove(&subject);
                 }
+            }
+            let ready: Vec<_> = waiting.extract_if(.., |(subject, _)| !busy.contains(subject)).collect();
+            for (subject, messages) in ready {
+                let verb = subject::verb_of(&subject).and_then(|verb| self.verbs.get(verb)).map(Rc::clone);
+                let Some(verb) = verb else {
+                    park_unknown(&worker, &subject, messages).await;
+                    continue;
+                };
+                let permit = Permit::acquire(Rc::clone(if verb.is_call() { &calling } else { &replying })).await?;
+                if !verb.is_call() {
+                    busy.insert(subject.clone());
+                }
+                // A task of its own: sqlx must not be dropped in the middle of a BEGIN, and this loop may be.
+                let turn = Turn { subject, handled: handled.clone() };
+                tokio::task::spawn_local(run_batch(worker.clone(), verb, turn, messages, permit));
             }
         }
         // Every permit back means that every batch has been answered or given up for redelivery.
@@ -156,44 +176,40 @@ impl Drop for Permit {
     }
 }
 
-/// Groups messages by subject, in order of arrival.
-fn by_subject(messages: Vec<jetstream::Message>) -> Vec<(String, Vec<jetstream::Message>)> {
-    let mut groups: Vec<(String, Vec<jetstream::Message>)> = Vec::new();
-    for message in messages {
-        match groups.iter_mut().find(|(subject, _)| subject == message.subject.as_str()) {
-            Some((_, group)) => group.push(message),
-            None => groups.push((message.subject.to_string(), vec![message])),
-        }
-    }
-    groups
+/// A verb's turn: over when this is dropped, also by a panic, whose messages stay unacked and come again.
+struct Turn {
+    subject: String,
+    handled: mpsc::UnboundedSender<String>,
 }
 
-/// Runs one verb's batch. The transaction is awaited, so that verbs follow one another in order; publishing the
-/// replies is not, so that the next batch runs meanwhile. A calling verb is not awaited at all.
-async fn run_batch(
-    worker: &Worker,
-    verb: Rc<dyn Verb>,
-    subject: String,
-    messages: Vec<jetstream::Message>,
-    permit: Permit,
-) {
-    let Some(deliveries) = delivery::decode(worker, &subject, &messages).await else { return };
-    let own = worker.clone();
-    let is_call = verb.is_call();
-    let (handled, when_handled) = tokio::sync::oneshot::channel();
-    // A task of its own: sqlx must not be dropped in the middle of a BEGIN, and the caller may be.
-    tokio::task::spawn_local(async move {
-        let answers = verb.answer(&own, deliveries).await;
-        // The loop may have ended meanwhile; then nobody waits for this.
-        let _ = handled.send(());
-        if send_replies(&own, answers).await {
-            ack_all(&messages).await;
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // The loop may have ended meanwhile; then nobody waits for the turn.
+        self.handled.send(std::mem::take(&mut self.subject)).ok();
+    }
+}
+
+/// Adds messages to those that wait, by subject, in order of arrival.
+fn by_subject(waiting: &mut Vec<(String, Vec<Message>)>, messages: Vec<Message>) {
+    for message in messages {
+        match waiting.iter_mut().find(|(subject, _)| subject == message.subject.as_str()) {
+            Some((_, group)) => group.push(message),
+            None => waiting.push((message.subject.to_string(), vec![message])),
         }
-        drop(permit);
-    });
-    if !is_call {
-        // An error means that the task panicked: its messages stay unacked and come again.
-        let _ = when_handled.await;
+    }
+}
+
+/// Runs one verb's batch, and says so when its transaction is over: publishing the replies overlaps with the next one.
+async fn run_batch(worker: Worker, verb: Rc<dyn Verb>, turn: Turn, messages: Vec<Message>, _permit: Permit) {
+    let answers = match delivery::decode(&worker, &turn.subject, &messages).await {
+        Some(deliveries) => Some(verb.answer(&worker, deliveries).await),
+        None => None,
+    };
+    drop(turn);
+    if let Some(answers) = answers
+        && send_replies(&worker, answers).await
+    {
+        ack_all(&messages).await;
     }
 }
 
@@ -217,7 +233,7 @@ async fn send_replies(worker: &Worker, answers: Vec<Answer>) -> bool {
 }
 
 /// Parks messages that name no verb of this service, and acks them: they would never be understood.
-async fn park_unknown(worker: &Worker, subject: &str, messages: Vec<jetstream::Message>) {
+async fn park_unknown(worker: &Worker, subject: &str, messages: Vec<Message>) {
     for message in messages {
         let letter = crate::dead_letter::DeadLetter {
             subject,

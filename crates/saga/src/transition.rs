@@ -83,10 +83,13 @@ impl Run<'_> {
     /// A saga that has ended stays as it is.
     fn after_the_end(&self, event: &Event) -> Verdict {
         match event {
-            Event::Started | Event::Replied { .. } | Event::Signalled { .. } | Event::Woke | Event::Recovered => Verdict::Ignored,
-            Event::Cancelled { .. } | Event::Retried { .. } | Event::CompensationForced { .. } | Event::Resolved { .. } => {
-                Verdict::Refused("the saga has ended".to_owned())
+            Event::Started | Event::Replied { .. } | Event::Signalled { .. } | Event::Woke | Event::Recovered => {
+                Verdict::Ignored
             }
+            Event::Cancelled { .. }
+            | Event::Retried { .. }
+            | Event::CompensationForced { .. }
+            | Event::Resolved { .. } => Verdict::Refused("the saga has ended".to_owned()),
         }
     }
 
@@ -110,7 +113,9 @@ impl Run<'_> {
                 Outcome::Refused { .. } | Outcome::Pending { .. } | Outcome::Failed { .. } => Verdict::Ignored,
             },
             // Given up or being undone: whatever it says now, its undo makes it good.
-            (Direction::Do, Status::Unknown | Status::Undoing | Status::UndoRetrying | Status::Undone) => Verdict::Ignored,
+            (Direction::Do, Status::Unknown | Status::Undoing | Status::UndoRetrying | Status::Undone) => {
+                Verdict::Ignored
+            }
             (Direction::Undo, Status::Undone) => Verdict::Ignored,
             (Direction::Do, Status::Idle | Status::Waiting | Status::Skipped)
             | (

@@ -18,7 +18,8 @@ use uuid::Uuid;
 const T0: OffsetDateTime = datetime!(2026-11-24 12:00:00 UTC);
 
 fn checkout() -> Definition {
-    Definition::parse(include_str!("../../../saga-definitions/checkout.v1.yaml")).expect("the shipped checkout is in order")
+    Definition::parse(include_str!("../../../saga-definitions/checkout.v1.yaml"))
+        .expect("the shipped checkout is in order")
 }
 
 /// A saga whose participants are a closure; keeps what was sent, in order.
@@ -191,7 +192,12 @@ fn every_undo_that_fails_is_repeated_until_it_works_and_parked_when_it_never_doe
             let expected = if heals { Condition::Compensated } else { Condition::Parked };
             assert_eq!(play.state.condition(), expected, "{step}");
             if !heals {
-                let resolved = Event::Resolved { step: step.to_owned(), actor: "a".into(), reason: "by hand".into(), output: Value::Null };
+                let resolved = Event::Resolved {
+                    step: step.to_owned(),
+                    actor: "a".into(),
+                    reason: "by hand".into(),
+                    output: Value::Null,
+                };
                 assert_eq!(play.feed(&resolved), Verdict::Moved);
                 play.run(participant);
                 assert_eq!(play.state.condition(), Condition::Compensated, "{step}");
@@ -221,7 +227,10 @@ fn a_second_answer_with_other_contents_is_a_conflict_and_changes_nothing() {
     let mut play = Play::new(&definition);
     play.reply("lock_cart", Direction::Do, Outcome::Done { output: json!({"total": 1}) });
     let before = play.state.clone();
-    assert!(matches!(play.reply("lock_cart", Direction::Do, Outcome::Done { output: json!({"total": 2}) }), Verdict::Conflict(_)));
+    assert!(matches!(
+        play.reply("lock_cart", Direction::Do, Outcome::Done { output: json!({"total": 2}) }),
+        Verdict::Conflict(_)
+    ));
     assert!(matches!(play.reply("lock_cart", Direction::Do, Outcome::refused("no", "")), Verdict::Conflict(_)));
     assert_eq!(play.state, before);
 }
@@ -231,7 +240,9 @@ fn an_answer_to_what_was_never_asked_is_unexpected() {
     let definition = checkout();
     let mut play = Play::new(&definition);
     let before = play.state.clone();
-    for (step, direction) in [("capture_payment", Direction::Do), ("lock_cart", Direction::Undo), ("no_such_step", Direction::Do)] {
+    for (step, direction) in
+        [("capture_payment", Direction::Do), ("lock_cart", Direction::Undo), ("no_such_step", Direction::Do)]
+    {
         assert!(matches!(play.reply(step, direction, Outcome::done()), Verdict::Unexpected(_)), "{step}");
     }
     assert_eq!(play.state, before);
@@ -276,7 +287,8 @@ fn the_confirmation_is_awaited_until_the_hold_expires() {
 #[test]
 fn the_first_signal_wins_whenever_it_comes() {
     let definition = checkout();
-    let signal = |method: &str| Event::Signalled { signal: "confirmation".into(), payload: json!({"payment_method": method}) };
+    let signal =
+        |method: &str| Event::Signalled { signal: "confirmation".into(), payload: json!({"payment_method": method}) };
     let mut early = Play::with_signals(&definition, BTreeMap::new());
     assert_eq!(early.feed(&signal("first")), Verdict::Moved);
     assert_eq!(early.feed(&signal("second")), Verdict::Ignored);
@@ -327,7 +339,9 @@ fn a_cancelled_open_checkout_is_undone_at_once() {
 fn a_pending_step_is_told_of_and_asked_again_until_its_patience_ends() {
     let definition = checkout();
     let pending = |send: &Send| match (send.step.as_str(), send.direction) {
-        ("authorize_payment", Direction::Do) => Some(Outcome::Pending { reason: "requires_action".into(), detail: json!({}) }),
+        ("authorize_payment", Direction::Do) => {
+            Some(Outcome::Pending { reason: "requires_action".into(), detail: json!({}) })
+        }
         _ => done(send),
     };
     let mut play = Play::new(&definition);

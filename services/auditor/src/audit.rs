@@ -75,7 +75,10 @@ impl Auditor {
     }
 
     fn checks(&self) -> impl Iterator<Item = Check> {
-        let own = self.promises.iter().flat_map(|promises| promises.invariants.iter().map(|invariant| Check::Own(promises.service, invariant)));
+        let own = self
+            .promises
+            .iter()
+            .flat_map(|promises| promises.invariants.iter().map(|invariant| Check::Own(promises.service, invariant)));
         own.chain(CROSS_CHECKS.iter().map(Check::Cross))
     }
 

@@ -28,7 +28,8 @@ impl Databases {
     /// A new connection that can read and nothing else.
     pub(crate) async fn connect(&self, service: &str) -> anyhow::Result<PgConnection> {
         let url = (self.address)(&self.config, service)?;
-        let options: PgConnectOptions = url.parse().with_context(|| format!("the address of the database of {service}"))?;
+        let options: PgConnectOptions =
+            url.parse().with_context(|| format!("the address of the database of {service}"))?;
         options
             .application_name("makegood-auditor")
             .options([("default_transaction_read_only", "on"), ("statement_timeout", STATEMENT_TIMEOUT)])

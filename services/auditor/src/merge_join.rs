@@ -69,7 +69,15 @@ mod tests {
         let pairs = joined(&[1, 2, 4, 7, 8], &[2, 3, 4, 9]).await.expect("ordered");
         assert_eq!(
             pairs,
-            [(Some(1), None), (Some(2), Some(2)), (None, Some(3)), (Some(4), Some(4)), (Some(7), None), (Some(8), None), (None, Some(9))]
+            [
+                (Some(1), None),
+                (Some(2), Some(2)),
+                (None, Some(3)),
+                (Some(4), Some(4)),
+                (Some(7), None),
+                (Some(8), None),
+                (None, Some(9))
+            ]
         );
     }
 

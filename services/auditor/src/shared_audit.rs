@@ -39,7 +39,9 @@ impl SharedAudit {
 
     async fn join(&self, shutdown: &Shutdown) -> Running {
         let mut running = self.running.lock().await;
-        if let Some(receiver) = running.as_ref().filter(|receiver| receiver.borrow().is_none() && receiver.has_changed().is_ok()) {
+        if let Some(receiver) =
+            running.as_ref().filter(|receiver| receiver.borrow().is_none() && receiver.has_changed().is_ok())
+        {
             return receiver.clone();
         }
         let (sender, receiver) = watch::channel(None);

@@ -16,7 +16,10 @@ pub(crate) struct Side {
 
 impl Side {
     /// The rows as they come.
-    pub(crate) fn rows<'c>(&self, connection: &'c mut PgConnection) -> impl Stream<Item = Result<Row<Value>, sqlx::Error>> + 'c {
+    pub(crate) fn rows<'c>(
+        &self,
+        connection: &'c mut PgConnection,
+    ) -> impl Stream<Item = Result<Row<Value>, sqlx::Error>> + 'c {
         sqlx::query(self.sql).fetch(connection).and_then(|row| async move {
             let id: Uuid = row.try_get(0)?;
             let facts: Value = row.try_get(1)?;

@@ -83,7 +83,11 @@ pub(crate) struct Args {
 
 fn parse_stock(text: &str) -> Result<Decimal, String> {
     let stock: Decimal = text.parse().map_err(|_| "a decimal such as 0.8".to_owned())?;
-    if (Decimal::ZERO..=Decimal::ONE_THOUSAND).contains(&stock) { Ok(stock) } else { Err("a factor from 0 to 1000".to_owned()) }
+    if (Decimal::ZERO..=Decimal::ONE_THOUSAND).contains(&stock) {
+        Ok(stock)
+    } else {
+        Err("a factor from 0 to 1000".to_owned())
+    }
 }
 
 fn parse_country(text: &str) -> Result<String, String> {
@@ -113,7 +117,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
     }
     if report.interrupted {
-        bail!("stopped: run the same command again to go on; orders that were placed are found by their keys and not placed twice");
+        bail!(
+            "stopped: run the same command again to go on; orders that were placed are found by their keys and not placed twice"
+        );
     }
     let failed: Vec<&str> = report.checks.iter().filter(|check| !check.ok).map(|check| check.says).collect();
     if failed.is_empty() { Ok(()) } else { bail!("does not hold: {}", failed.join("; ")) }
@@ -131,17 +137,29 @@ async fn stop_on_interrupt(stop: CancellationToken) {
     }
 }
 
-async fn replay(args: &Args, deployment: &DeploymentArgs, survey: Survey, stop: &CancellationToken) -> anyhow::Result<Report> {
+async fn replay(
+    args: &Args,
+    deployment: &DeploymentArgs,
+    survey: Survey,
+    stop: &CancellationToken,
+) -> anyhow::Result<Report> {
     let options = Options { stock: args.stock, payment_method: &args.payment_method, country: &args.country };
     let name = RunName::new(&survey.sha256, &options);
     let secret_key = deployment.secret_key()?.to_owned();
     let api = Api::new(deployment.url()?, stop.clone())?;
-    prepare::prepare(&api, &secret_key, &name.keys(), &survey.products, args.stock).await.context("preparing catalog and stock")?;
+    prepare::prepare(&api, &secret_key, &name.keys(), &survey.products, args.stock)
+        .await
+        .context("preparing catalog and stock")?;
 
     let limit = args.limit.unwrap_or(u64::MAX);
     let mut progress = progress::Progress::new(survey.orders.min(limit))?;
-    let shop =
-        place::Shop { api, secret_key, name: name.clone(), payment_method: args.payment_method.clone(), country: args.country.clone() };
+    let shop = place::Shop {
+        api,
+        secret_key,
+        name: name.clone(),
+        payment_method: args.payment_method.clone(),
+        country: args.country.clone(),
+    };
     let bounds = pass::Bounds { concurrency: usize::from(args.concurrency), limit };
     let begun = Instant::now();
     let (tally, read) = pass::place_all(args.file.clone(), &shop, &bounds, stop, &mut progress).await?;
@@ -177,7 +195,12 @@ async fn replay(args: &Args, deployment: &DeploymentArgs, survey: Survey, stop: 
 }
 
 /// Asks both sets of books; without an admin key nobody can, which is itself a check that fails.
-async fn compare_books(api: &Api, deployment: &DeploymentArgs, name: &RunName, checks: &mut Vec<Check>) -> anyhow::Result<Option<Books>> {
+async fn compare_books(
+    api: &Api,
+    deployment: &DeploymentArgs,
+    name: &RunName,
+    checks: &mut Vec<Check>,
+) -> anyhow::Result<Option<Books>> {
     let key = match deployment.admin_key() {
         Ok(key) => key,
         Err(error) => {
@@ -194,13 +217,17 @@ async fn compare_books(api: &Api, deployment: &DeploymentArgs, name: &RunName, c
 /// The GBP among what a summary says was captured; another currency there is a fault and not a zero.
 async fn captured(api: &Api, admin_key: &str, path: &str) -> anyhow::Result<Decimal> {
     let summary = api.call(Request::get(path, admin_key)).await?.success("reading the books")?;
-    let captured = summary["captured"].as_array().with_context(|| format!("{path} has no list of captured amounts: {summary}"))?;
+    let captured =
+        summary["captured"].as_array().with_context(|| format!("{path} has no list of captured amounts: {summary}"))?;
     let mut sum = Decimal::ZERO;
     for money in captured {
         if money["currency"] != "GBP" {
             bail!("{path} has a capture that is not GBP: {money}");
         }
-        let amount: Decimal = money["amount"].as_str().with_context(|| format!("{path} has a capture without amount: {money}"))?.parse()?;
+        let amount: Decimal = money["amount"]
+            .as_str()
+            .with_context(|| format!("{path} has a capture without amount: {money}"))?
+            .parse()?;
         sum += amount;
     }
     Ok(sum)
@@ -211,7 +238,11 @@ async fn verify(deployment: &DeploymentArgs) -> Option<Check> {
     const SAYS: &str = "makegood verify finds every promise kept";
     deployment.database_url.as_ref()?;
     let check = match crate::verify::audit(deployment, Some(QUIET_WITHIN)).await {
-        Ok(report) => Check { says: SAYS, ok: report.ok, detail: format!("{} of {} checks hold", report.holding(), report.checks.len()) },
+        Ok(report) => Check {
+            says: SAYS,
+            ok: report.ok,
+            detail: format!("{} of {} checks hold", report.holding(), report.checks.len()),
+        },
         Err(error) => Check { says: SAYS, ok: false, detail: format!("{error:#}") },
     };
     Some(check)

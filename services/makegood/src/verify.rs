@@ -61,7 +61,8 @@ pub(crate) async fn audit(deployment: &DeploymentArgs, wait: Option<Duration>) -
 /// The auditor looks at databases only: NATS and API keys are not its concern, and neither are server and secret where every
 /// service's database is named outright.
 fn config(deployment: &DeploymentArgs) -> anyhow::Result<Config> {
-    let is_named = |service: &str| std::env::var_os(format!("MAKEGOOD_{}_DATABASE_URL", service.to_uppercase())).is_some();
+    let is_named =
+        |service: &str| std::env::var_os(format!("MAKEGOOD_{}_DATABASE_URL", service.to_uppercase())).is_some();
     let all_named = promises().iter().all(|promises| is_named(promises.service));
     let Some(database_url) = deployment.database_url.clone().or_else(|| all_named.then(String::new)) else {
         bail!("no DATABASE_URL: start the development server (make up), set the variable, or give --database-url");

@@ -13,9 +13,10 @@ use makegood_contracts::subject;
 use makegood_messaging::{
     backoff::Backoff,
     consumer::{Consumer, ack_all},
+    dead_letter::{self, DeadLetter},
     worker::Worker,
 };
-use makegood_saga::event::Event;
+use makegood_saga::{event::Event, transition::Verdict};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -27,6 +28,11 @@ use crate::{definitions::Definitions, due_sagas, inbox::Inbox, outgoing::Outgoin
 const MAX_MESSAGES: usize = 64;
 /// Events of one transaction. More are written in several, so that no statement grows without bound.
 const MAX_EVENTS: usize = 512;
+/// A round that wrote so many sagas shows load, and the next one waits for company first: sagas then move in step, and
+/// every statement down the line serves more of them (docs/performance.md has what it brought). When few are under way
+/// nothing waits.
+const BUSY: usize = 5;
+const LINGER: Duration = Duration::from_millis(2);
 /// Deadlines and recoveries that wait for the loop.
 const INTERNAL_QUEUE: usize = 64;
 
@@ -66,7 +72,11 @@ impl Driver {
     }
 
     async fn drive(mut self) -> anyhow::Result<()> {
+        let mut written = 0;
         loop {
+            if written >= BUSY {
+                tokio::time::sleep(LINGER).await;
+            }
             let mut messages = Vec::new();
             let mut inbox = Inbox::default();
             tokio::select! {
@@ -89,6 +99,7 @@ impl Driver {
             if !inbox.read(&self.worker, &messages).await {
                 return Ok(());
             }
+            written = inbox.events.len() + inbox.starts.len();
             match self.settle(inbox).await {
                 Some(outgoing) => {
                     let bus = self.worker.bus.clone();
@@ -110,10 +121,29 @@ impl Driver {
             outgoing.merge(until_done(worker, async || advance.start(cache, starts).await).await?);
         }
         for events in inbox.events.chunks(MAX_EVENTS) {
-            outgoing.merge(until_done(worker, async || advance.apply(cache, events).await).await?.outgoing);
+            let advanced = until_done(worker, async || advance.apply(cache, events).await).await?;
+            outgoing.merge(advanced.outgoing);
+            for ((saga_id, event), verdict) in events.iter().zip(&advanced.verdicts) {
+                if !park_if_senseless(worker, *saga_id, event, verdict.as_ref()).await {
+                    return None;
+                }
+            }
         }
         Some(outgoing)
     }
+}
+
+/// Parks a reply that no saga, or no step of its saga, has asked for. False when shutdown came first.
+async fn park_if_senseless(worker: &Worker, saga_id: Uuid, event: &Event, verdict: Option<&Verdict>) -> bool {
+    let Event::Replied { step, .. } = event else { return true };
+    let reason = match verdict {
+        None => format!("a reply to step `{step}` of saga {saga_id}, which does not exist"),
+        Some(Verdict::Unexpected(why)) => format!("a reply to saga {saga_id}: {why}"),
+        Some(Verdict::Moved | Verdict::Ignored | Verdict::Conflict(_) | Verdict::Refused(_)) => return true,
+    };
+    let payload = serde_json::to_vec(event).unwrap_or_else(|error| error.to_string().into_bytes());
+    let letter = DeadLetter { subject: subject::REPLY_SUBJECTS, payload: &payload, reason, deliveries: 1 };
+    dead_letter::park(&worker.db, &worker.shutdown, letter).await
 }
 
 /// Repeats what the database would not do, until it does. None when shutdown came first.

@@ -12,6 +12,7 @@ use makegood_messaging::{
 };
 use makegood_saga::event::Event;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// What a batch of messages asks for.
@@ -22,12 +23,13 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Reads a batch. What cannot be read is parked alone; false when shutdown came before that was possible.
+    /// Reads a batch. What cannot be read is parked alone, and the rest of its message goes on; false when shutdown came
+    /// before that was possible.
     pub(crate) async fn read(&mut self, worker: &Worker, messages: &[Message]) -> bool {
         for message in messages {
-            if let Err(reason) = self.read_one(message) {
-                let deliveries = message.info().map_or(1, |info| info.delivered);
-                let letter = DeadLetter { subject: &message.subject, payload: &message.payload, reason, deliveries };
+            let deliveries = message.info().map_or(1, |info| info.delivered);
+            for Unreadable { payload, reason } in self.read_one(message) {
+                let letter = DeadLetter { subject: &message.subject, payload, reason, deliveries };
                 if !dead_letter::park(&worker.db, &worker.shutdown, letter).await {
                     return false;
                 }
@@ -36,36 +38,62 @@ impl Inbox {
         true
     }
 
-    fn read_one(&mut self, message: &Message) -> Result<(), String> {
+    fn read_one<'a>(&mut self, message: &'a Message) -> Vec<Unreadable<'a>> {
         let subject = message.subject.as_str();
+        let mut unreadable = Vec::new();
         if subject.starts_with("reply.") {
-            let replies: Vec<Reply> = decode(message)?;
+            let replies: Vec<Reply> = decode(message, &mut unreadable);
             self.events.extend(replies.into_iter().map(|Reply { key, attempt, outcome }| {
                 (key.saga_id, Event::Replied { step: key.step, direction: key.direction, attempt, outcome })
             }));
         } else if subject == subject::command(START_SAGA) {
-            self.starts.extend(decode::<StartSaga>(message)?);
+            self.starts.extend(decode::<StartSaga>(message, &mut unreadable));
         } else if subject == subject::command(SIGNAL_SAGA) {
-            let signals: Vec<SignalSaga> = decode(message)?;
+            let signals: Vec<SignalSaga> = decode(message, &mut unreadable);
             self.events.extend(
                 signals
                     .into_iter()
                     .map(|SignalSaga { saga_id, signal, payload }| (saga_id, Event::Signalled { signal, payload })),
             );
         } else if subject == subject::command(CANCEL_SAGA) {
-            let cancels: Vec<CancelSaga> = decode(message)?;
+            let cancels: Vec<CancelSaga> = decode(message, &mut unreadable);
             self.events.extend(
                 cancels
                     .into_iter()
                     .map(|CancelSaga { saga_id, code, detail }| (saga_id, Event::Cancelled { code, detail })),
             );
         } else {
-            return Err("the orchestrator knows no such command".to_owned());
+            let reason = "the orchestrator knows no such command".to_owned();
+            unreadable.push(Unreadable { payload: &message.payload, reason });
         }
-        Ok(())
+        unreadable
     }
 }
 
-fn decode<T: DeserializeOwned>(message: &Message) -> Result<Vec<T>, String> {
-    serde_json::from_slice(&message.payload).map_err(|error| format!("cannot be read: {error}"))
+/// A message, or one item of it, that means nothing here.
+struct Unreadable<'a> {
+    payload: &'a [u8],
+    reason: String,
+}
+
+/// The items of a message. One by one only where they cannot be read together, which is rare.
+fn decode<'a, T: DeserializeOwned>(message: &'a Message, unreadable: &mut Vec<Unreadable<'a>>) -> Vec<T> {
+    let body: &'a [u8] = &message.payload;
+    if let Ok(items) = serde_json::from_slice(body) {
+        return items;
+    }
+    let mut cannot =
+        |payload, error| unreadable.push(Unreadable { payload, reason: format!("cannot be read: {error}") });
+    match serde_json::from_slice::<Vec<&'a RawValue>>(body) {
+        Ok(items) => items
+            .into_iter()
+            .filter_map(|item| {
+                serde_json::from_str(item.get()).map_err(|error| cannot(item.get().as_bytes(), error)).ok()
+            })
+            .collect(),
+        Err(error) => {
+            cannot(body, error);
+            Vec::new()
+        }
+    }
 }

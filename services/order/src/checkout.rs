@@ -152,15 +152,18 @@ pub(crate) struct Failure {
 /// The step that waits for the buyer, and the engine's code for a deadline that has passed.
 const CONFIRMATION_STEP: &str = "confirmation";
 const DEADLINE_PASSED: &str = "deadline_passed";
+/// The inventory's word for a confirmation that came in time and lost the race to its stock.
+const HOLD_EXPIRED: &str = "hold_expired";
 const CANCELLED: &str = "cancelled";
 
-/// Reads the saga's end: abandoned before the confirmation is expired, called off is cancelled, all else failed.
+/// Reads the saga's end: abandoned before the confirmation, or confirmed too late to keep the stock, is expired, called off is cancelled, all else failed.
 pub(crate) fn decide(ended: Ending, reason: Option<&Reason>) -> Decision {
     match (ended, reason) {
         (Ending::Completed, _) => Decision { status: Status::Completed, failure: None },
         (Ending::Compensated, Some(reason)) => {
             let status = match reason.code.as_str() {
                 DEADLINE_PASSED if reason.step == CONFIRMATION_STEP => Status::Expired,
+                HOLD_EXPIRED => Status::Expired,
                 CANCELLED => Status::Cancelled,
                 _ => Status::Failed,
             };
@@ -237,6 +240,7 @@ mod tests {
                 Status::Failed,
                 Some("deadline_passed"),
             ),
+            (Ending::Compensated, Some(reason("extend_hold", "hold_expired")), Status::Expired, Some("hold_expired")),
             (Ending::Compensated, Some(reason("confirmation", "cancelled")), Status::Cancelled, Some("cancelled")),
             (Ending::Compensated, Some(reason("hold_stock", "out_of_stock")), Status::Failed, Some("out_of_stock")),
             (Ending::Compensated, None, Status::Failed, Some("compensated")),

@@ -120,7 +120,9 @@ impl Check {
             }
         }
         if entry.compensate.is_some() && (committed || name == FINALLY) {
-            self.complain(format!("step `{name}`: nothing is undone from the pivot on, so `compensate` cannot be kept"));
+            self.complain(format!(
+                "step `{name}`: nothing is undone from the pivot on, so `compensate` cannot be kept"
+            ));
         }
         let input = self.input(name, Input::parse(&entry.input));
         let base = if committed || name == FINALLY { Retry::NO_WAY_BACK } else { Retry::FORWARD };
@@ -148,7 +150,9 @@ impl Check {
         }
         let deadline = match entry.deadline {
             None => {
-                self.complain(format!("step `{name}`: an await needs a deadline: a duration such as 15m, or a path to a time"));
+                self.complain(format!(
+                    "step `{name}`: an await needs a deadline: a duration such as 15m, or a path to a time"
+                ));
                 Deadline::After(Duration::ZERO)
             }
             Some(text) if text.starts_with('$') => Deadline::At(self.input(name, Input::single(&text))),
@@ -164,7 +168,9 @@ impl Check {
             }
         };
         if self.pivot.is_some() && on_deadline == OnDeadline::Compensate {
-            self.complain(format!("step `{name}`: after the pivot there is no way back, so a deadline cannot compensate"));
+            self.complain(format!(
+                "step `{name}`: after the pivot there is no way back, so a deadline cannot compensate"
+            ));
         }
         AwaitStep { signal: entry.signal.unwrap_or_default(), deadline, on_deadline }
     }
@@ -233,7 +239,7 @@ mod tests {
     #[test]
     fn the_shipped_checkout_is_in_order() {
         let definition = Definition::parse(CHECKOUT).expect("it is checked before it ships");
-        assert_eq!(definition.stages.len(), definition.steps.len());
+        assert_eq!(definition.stages.iter().map(std::ops::Range::len).sum::<usize>(), definition.steps.len());
         assert_eq!(definition.pivot.map(|pivot| definition.name_of(pivot)), Some("capture_payment"));
         assert_eq!(definition.index_of(FINALLY), Some(definition.steps.len()));
     }
@@ -258,7 +264,9 @@ steps:
     timeout: soon
 ";
         let problems = Definition::parse(yaml).expect_err("it is full of mistakes").problems.join("\n");
-        for expected in ["saga `Bad`", "version", "`nodot`", "nopath", "name is taken", "compensate", "needs a deadline", "`soon`"] {
+        for expected in
+            ["saga `Bad`", "version", "`nodot`", "nopath", "name is taken", "compensate", "needs a deadline", "`soon`"]
+        {
             assert!(problems.contains(expected), "`{expected}` is missing from:\n{problems}");
         }
     }

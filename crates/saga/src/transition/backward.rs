@@ -60,12 +60,16 @@ impl Run<'_> {
                 self.unpark(index);
             }
             Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
-            Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Pending { .. } if is_retrying => return Verdict::Ignored,
+            Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Pending { .. } if is_retrying => {
+                return Verdict::Ignored;
+            }
             Outcome::Failed { detail, retryable: true } => self.on_failure(index, Direction::Undo, detail),
             Outcome::Refused { code, detail } => {
                 self.on_failure(index, Direction::Undo, &format!("the undo was refused: {code}: {detail}"));
             }
-            Outcome::Pending { reason, .. } => self.on_failure(index, Direction::Undo, &format!("the undo is pending: {reason}")),
+            Outcome::Pending { reason, .. } => {
+                self.on_failure(index, Direction::Undo, &format!("the undo is pending: {reason}"))
+            }
         }
         Verdict::Moved
     }

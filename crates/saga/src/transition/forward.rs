@@ -172,7 +172,10 @@ impl Run<'_> {
             step.status = if direction == Direction::Do { Status::Retrying } else { Status::UndoRetrying };
             let due = self.now + self.delay(index, failures);
             self.state.steps[index].due = Some(due);
-        } else if direction == Direction::Do && index < self.definition.steps.len() && !self.definition.is_committed(index) {
+        } else if direction == Direction::Do
+            && index < self.definition.steps.len()
+            && !self.definition.is_committed(index)
+        {
             self.give_up(index, NO_ANSWER, detail);
         } else {
             self.park(index, format!("{failures} attempts failed; the last one: {detail}"));
@@ -187,9 +190,11 @@ impl Run<'_> {
     }
 
     pub(super) fn on_signal(&mut self, signal: &str, payload: &Value) -> Verdict {
-        let awaiting = self.definition.steps.iter().position(
-            |step| matches!(&step.kind, StepKind::Await(step) if step.signal == signal),
-        );
+        let awaiting = self
+            .definition
+            .steps
+            .iter()
+            .position(|step| matches!(&step.kind, StepKind::Await(step) if step.signal == signal));
         let Some(index) = awaiting else {
             return Verdict::Unexpected(format!("the definition awaits no signal `{signal}`"));
         };

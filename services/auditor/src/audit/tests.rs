@@ -88,7 +88,8 @@ fn name(id: &str, service: &str) -> String {
 
 impl Books {
     async fn create() -> Self {
-        let url = std::env::var("MAKEGOOD_TEST_DATABASE_URL").expect("MAKEGOOD_TEST_DATABASE_URL names a PostgreSQL server for tests");
+        let url = std::env::var("MAKEGOOD_TEST_DATABASE_URL")
+            .expect("MAKEGOOD_TEST_DATABASE_URL names a PostgreSQL server for tests");
         let server: PgConnectOptions = url.parse().expect("the URL of a PostgreSQL server");
         let books = Self { server, id: Uuid::now_v7().simple().to_string() };
         for (service, rows) in BOOKS {
@@ -122,7 +123,8 @@ impl Books {
     /// The names of the checks that do not hold.
     async fn broken(&self) -> Vec<&'static str> {
         let database_url = self.server.to_url_lossy().to_string();
-        let config = Config { database_url, nats_url: String::new(), secret: self.id.clone(), api_keys: PathBuf::new() };
+        let config =
+            Config { database_url, nats_url: String::new(), secret: self.id.clone(), api_keys: PathBuf::new() };
         let auditor = Auditor { databases: Databases::new(config, address), promises: Vec::new() };
         let report = auditor.audit().await.expect("audited");
         assert_eq!(report.checks.len(), CROSS_CHECKS.len());
@@ -156,7 +158,10 @@ async fn books_in_order_keep_every_promise_and_each_break_is_named() {
         for check in expected.iter() {
             assert!(broken.contains(check), "{check} is not among {broken:?} after: {statement}");
         }
-        assert!(broken.iter().all(|check| expected.contains(check)), "{broken:?} instead of {expected:?} after: {statement}");
+        assert!(
+            broken.iter().all(|check| expected.contains(check)),
+            "{broken:?} instead of {expected:?} after: {statement}"
+        );
     }
     books.drop().await;
 }

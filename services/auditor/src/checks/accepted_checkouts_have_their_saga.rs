@@ -17,7 +17,10 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             where created_at < now() - interval '2 minutes' order by id
         ",
     },
-    second: Side { service: "orchestrator", sql: r"select id, jsonb_build_object('saga', state) from saga order by id" },
+    second: Side {
+        service: "orchestrator",
+        sql: r"select id, jsonb_build_object('saga', state) from saga order by id",
+    },
     judge,
 };
 

@@ -34,7 +34,9 @@ fn judge(saga: Option<&Value>, checkout: Option<&Value>) -> Option<Value> {
     let right = match (saga["saga"].as_str(), told) {
         (Some("completed"), Some("completed")) => order.is_some(),
         // Refused before it opened, a checkout never had an order.
-        (Some("compensated"), Some("failed" | "expired" | "cancelled")) => order.is_none_or(|order| order != "completed" && order != "pending"),
+        (Some("compensated"), Some("failed" | "expired" | "cancelled")) => {
+            order.is_none_or(|order| order != "completed" && order != "pending")
+        }
         _ => false,
     };
     (!right).then(|| json!({"saga": saga["saga"], "checkout": told, "order": order}))
@@ -52,7 +54,9 @@ mod tests {
         assert!(!wrong("completed", "completed", Some("completed")) && !wrong("compensated", "failed", None));
         assert!(!wrong("compensated", "expired", Some("expired")));
         assert!(wrong("completed", "processing", Some("pending")) && wrong("completed", "completed", None));
-        assert!(wrong("compensated", "completed", Some("completed")) && wrong("compensated", "failed", Some("pending")));
+        assert!(
+            wrong("compensated", "completed", Some("completed")) && wrong("compensated", "failed", Some("pending"))
+        );
         assert!(judge(Some(&json!({"saga": "completed"})), None).is_some());
         assert!(judge(None, Some(&json!({"checkout": "open"}))).is_none());
     }

@@ -47,7 +47,11 @@ mod tests {
             assert!(!wrong(None, Some(hold)), "a saga on its way may have it {hold}");
         }
         assert!(!wrong(Some("completed"), Some("committed")) && wrong(Some("compensated"), Some("committed")));
-        assert!(!wrong(Some("compensated"), None) && !wrong(Some("compensated"), Some("released")) && !wrong(Some("compensated"), Some("expired")));
+        assert!(
+            !wrong(Some("compensated"), None)
+                && !wrong(Some("compensated"), Some("released"))
+                && !wrong(Some("compensated"), Some("expired"))
+        );
         assert!(wrong(Some("completed"), None) && wrong(Some("completed"), Some("released")));
     }
 }

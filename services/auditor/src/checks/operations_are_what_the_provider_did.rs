@@ -49,7 +49,8 @@ fn judge(ours: Option<&Value>, theirs: Option<&Value>) -> Option<Value> {
 
 /// A void names no amount to the provider.
 fn same_request(ours: &Value, theirs: &Value) -> bool {
-    ours["kind"] == theirs["kind"] && (theirs["amount_minor"].is_null() || ours["amount_minor"] == theirs["amount_minor"])
+    ours["kind"] == theirs["kind"]
+        && (theirs["amount_minor"].is_null() || ours["amount_minor"] == theirs["amount_minor"])
 }
 
 #[cfg(test)]
@@ -63,10 +64,15 @@ mod tests {
         let wrong = |ours: Option<Value>, theirs: Option<Value>| judge(ours.as_ref(), theirs.as_ref()).is_some();
         assert!(!wrong(Some(ours("succeeded")), Some(theirs("succeeded", 500))));
         assert!(wrong(Some(ours("succeeded")), Some(theirs("succeeded", 499))) && wrong(Some(ours("succeeded")), None));
-        assert!(wrong(Some(ours("succeeded")), Some(theirs("declined", 500))) && wrong(Some(ours("declined")), Some(theirs("succeeded", 500))));
+        assert!(
+            wrong(Some(ours("succeeded")), Some(theirs("declined", 500)))
+                && wrong(Some(ours("declined")), Some(theirs("succeeded", 500)))
+        );
         assert!(!wrong(Some(ours("declined")), None) && !wrong(Some(ours("declined")), Some(theirs("declined", 500))));
         for undecided in ["started", "unknown", "action_required"] {
-            assert!(!wrong(Some(ours(undecided)), None) && !wrong(Some(ours(undecided)), Some(theirs("succeeded", 500))));
+            assert!(
+                !wrong(Some(ours(undecided)), None) && !wrong(Some(ours(undecided)), Some(theirs("succeeded", 500)))
+            );
         }
         assert!(wrong(None, Some(theirs("succeeded", 500))) && !wrong(None, Some(theirs("declined", 500))));
         let void = json!({"kind": "void", "state": "succeeded", "amount_minor": 500});

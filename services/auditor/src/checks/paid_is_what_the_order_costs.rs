@@ -54,17 +54,25 @@ mod tests {
     #[test]
     fn completed_is_paid_and_everything_else_is_not() {
         let checkout = |status: &str| json!({"checkout": status, "order": "o", "total_minor": 500, "currency": "GBP"});
-        let payment = |state: &str, captured: i64, refunded: i64| {
-            json!({"payment": state, "order": "o", "captured_minor": captured, "refunded_minor": refunded, "currency": "GBP"})
-        };
+        let payment = |state: &str, captured: i64, refunded: i64| json!({"payment": state, "order": "o", "captured_minor": captured, "refunded_minor": refunded, "currency": "GBP"});
         let wrong = |status: &str, payment: Option<Value>| judge(Some(&checkout(status)), payment.as_ref()).is_some();
-        assert!(!wrong("completed", Some(payment("succeeded", 500, 0))) && !wrong("completed", Some(payment("succeeded", 500, 100))));
+        assert!(
+            !wrong("completed", Some(payment("succeeded", 500, 0)))
+                && !wrong("completed", Some(payment("succeeded", 500, 100)))
+        );
         assert!(wrong("completed", Some(payment("succeeded", 499, 0))) && wrong("completed", None));
         assert!(wrong("completed", Some(payment("requires_capture", 0, 0))));
         for status in ["failed", "expired", "cancelled"] {
-            assert!(!wrong(status, None) && !wrong(status, Some(payment("canceled", 0, 0))) && !wrong(status, Some(payment("failed", 0, 0))));
+            assert!(
+                !wrong(status, None)
+                    && !wrong(status, Some(payment("canceled", 0, 0)))
+                    && !wrong(status, Some(payment("failed", 0, 0)))
+            );
             assert!(!wrong(status, Some(payment("succeeded", 500, 500))), "given back in full");
-            assert!(wrong(status, Some(payment("requires_capture", 0, 0))) && wrong(status, Some(payment("succeeded", 500, 0))));
+            assert!(
+                wrong(status, Some(payment("requires_capture", 0, 0)))
+                    && wrong(status, Some(payment("succeeded", 500, 0)))
+            );
         }
         let other_currency = json!({"payment": "succeeded", "order": "o", "captured_minor": 500, "refunded_minor": 0, "currency": "EUR"});
         assert!(wrong("completed", Some(other_currency)));

@@ -39,7 +39,9 @@ fn judge(ours: Option<&Value>, theirs: Option<&Value>) -> Option<Value> {
     let their_state = theirs.and_then(|theirs| theirs["state"].as_str());
     let right = match ours["state"].as_str() {
         Some("succeeded") => their_state == Some("captured") && same(&["captured_minor", "refunded_minor", "currency"]),
-        Some("requires_capture") => their_state == Some("authorized") && same(&["amount_minor", "captured_minor", "currency"]),
+        Some("requires_capture") => {
+            their_state == Some("authorized") && same(&["amount_minor", "captured_minor", "currency"])
+        }
         Some("canceled" | "failed") => matches!(their_state, None | Some("voided" | "declined" | "requires_action")),
         // Nothing has been asked, or the buyer has not authenticated yet: nothing can be held.
         _ => matches!(their_state, None | Some("declined" | "requires_action" | "voided")),
@@ -53,20 +55,23 @@ mod tests {
 
     #[test]
     fn each_state_of_ours_allows_its_states_of_theirs() {
-        let book = |state: &str, captured: i64, refunded: i64| {
-            json!({"state": state, "amount_minor": 500, "captured_minor": captured, "refunded_minor": refunded, "currency": "GBP"})
-        };
+        let book = |state: &str, captured: i64, refunded: i64| json!({"state": state, "amount_minor": 500, "captured_minor": captured, "refunded_minor": refunded, "currency": "GBP"});
         let wrong = |ours: Value, theirs: Option<Value>| judge(Some(&ours), theirs.as_ref()).is_some();
         assert!(!wrong(book("succeeded", 500, 0), Some(book("captured", 500, 0))));
         assert!(!wrong(book("succeeded", 500, 100), Some(book("captured", 500, 100))));
         assert!(wrong(book("succeeded", 500, 0), Some(book("captured", 499, 0))));
         assert!(wrong(book("succeeded", 500, 0), Some(book("captured", 500, 1))));
-        assert!(wrong(book("succeeded", 500, 0), Some(book("authorized", 0, 0))) && wrong(book("succeeded", 500, 0), None));
+        assert!(
+            wrong(book("succeeded", 500, 0), Some(book("authorized", 0, 0))) && wrong(book("succeeded", 500, 0), None)
+        );
         assert!(!wrong(book("requires_capture", 0, 0), Some(book("authorized", 0, 0))));
         assert!(wrong(book("requires_capture", 0, 0), Some(book("captured", 500, 0))));
         for ended in ["canceled", "failed"] {
             assert!(!wrong(book(ended, 0, 0), None) && !wrong(book(ended, 0, 0), Some(book("voided", 0, 0))));
-            assert!(wrong(book(ended, 0, 0), Some(book("authorized", 0, 0))) && wrong(book(ended, 0, 0), Some(book("captured", 500, 0))));
+            assert!(
+                wrong(book(ended, 0, 0), Some(book("authorized", 0, 0)))
+                    && wrong(book(ended, 0, 0), Some(book("captured", 500, 0)))
+            );
         }
         assert!(judge(None, Some(&book("authorized", 0, 0))).is_none());
     }

@@ -81,8 +81,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     stock_up(url, secret_key, &run_id, args.skus).await.context("preparing products and stock")?;
 
     let catalog = Catalog { skus: args.skus, lines: usize::from(args.lines) };
-    let buyers: Vec<Buyer> =
-        (0..args.in_flight).map(|number| Buyer::new(url, secret_key, &run_id, number, catalog)).collect::<anyhow::Result<_>>()?;
+    let buyers: Vec<Buyer> = (0..args.in_flight)
+        .map(|number| Buyer::new(url, secret_key, &run_id, number, catalog))
+        .collect::<anyhow::Result<_>>()?;
     let plan = Plan { warm_up: args.warm_up, duration: args.duration, rate: args.rate };
     let measured = load::run(buyers, plan).await;
     let floor = floor::measure(&deployment).await;
@@ -102,7 +103,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 async fn stock_up(url: &str, secret_key: &str, run_id: &str, skus: u32) -> anyhow::Result<()> {
     let api = Api::new(url, CancellationToken::new())?;
     let keys = Keys { products: format!("bench:{run_id}:products"), receipts: format!("bench:{run_id}:receipts") };
-    let product = |number: u32| Product { title: format!("Bench product {number}"), price: Decimal::new(999, 2), sold: PIECES };
+    let product =
+        |number: u32| Product { title: format!("Bench product {number}"), price: Decimal::new(999, 2), sold: PIECES };
     let products: BTreeMap<String, Product> = (0..skus).map(|number| (buyer::sku(number), product(number))).collect();
     prepare(&api, secret_key, &keys, &products, Decimal::ONE).await
 }

@@ -94,7 +94,10 @@ mod tests {
         for micros in (0..200_000).chain([1 << 30, (1 << 36) - 1]) {
             let bucket = bucket_of(micros);
             let upper = upper_bound(bucket);
-            assert!(bucket >= last && upper >= micros && upper - micros <= micros / STEPS, "{micros} in {bucket}, up to {upper}");
+            assert!(
+                bucket >= last && upper >= micros && upper - micros <= micros / STEPS,
+                "{micros} in {bucket}, up to {upper}"
+            );
             last = bucket;
         }
         assert!(last < OCTAVES * STEPS as usize);

@@ -32,11 +32,17 @@ pub(crate) struct Response {
 
 impl HttpClient {
     pub(crate) fn new(url: &str, api_key: &str) -> anyhow::Result<Self> {
-        let authority = url.strip_prefix("http://").with_context(|| format!("bench speaks plain HTTP, and not {url}"))?;
+        let authority =
+            url.strip_prefix("http://").with_context(|| format!("bench speaks plain HTTP, and not {url}"))?;
         anyhow::ensure!(!authority.contains('/'), "bench needs an address without a path, and not {url}");
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Self { authority, authorization: format!("Bearer {api_key}"), connection: None, request: Vec::with_capacity(2_048) })
+        Ok(Self {
+            authority,
+            authorization: format!("Bearer {api_key}"),
+            connection: None,
+            request: Vec::with_capacity(2_048),
+        })
     }
 
     /// Sends a request and reads its answer. `headers` are whole lines, each with its line end.
@@ -56,7 +62,11 @@ impl HttpClient {
         );
         if let Some(kept) = self.connection.take() {
             match self.exchange(kept).await {
-                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof
+                    ) => {}
                 answered_or_failed => return answered_or_failed,
             }
         }
@@ -82,7 +92,8 @@ impl HttpClient {
 async fn read_response(connection: &mut BufReader<TcpStream>) -> io::Result<(Response, bool)> {
     let mut line = String::new();
     read_line(connection, &mut line).await?;
-    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| invalid("status line", &line))?;
+    let status =
+        line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| invalid("status line", &line))?;
     let mut response = Response { status, ..Response::default() };
     let (mut length, mut chunked, mut keep) = (None, false, line.starts_with("HTTP/1.1"));
     loop {
@@ -189,7 +200,11 @@ mod tests {
         let mut answers = Vec::new();
         for _ in 0..4 {
             let response = client.send("POST", "/", "", "{}").await.expect("answered");
-            answers.push((response.status, String::from_utf8(response.body).expect("text"), response.retry_after_seconds));
+            answers.push((
+                response.status,
+                String::from_utf8(response.body).expect("text"),
+                response.retry_after_seconds,
+            ));
         }
         let expected = [(200, "ok", None), (201, "abcde", None), (204, "", None), (429, "later", Some(7))];
         assert_eq!(answers, expected.map(|(status, body, after)| (status, body.to_owned(), after)));
@@ -209,7 +224,8 @@ mod tests {
     async fn half_an_answer_is_an_error() {
         let half = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok";
         let url = serve(vec![vec![half], vec![half]]).await;
-        let error = HttpClient::new(&url, "sk").expect("an address").send("GET", "/", "", "").await.expect_err("cut off");
+        let error =
+            HttpClient::new(&url, "sk").expect("an address").send("GET", "/", "", "").await.expect_err("cut off");
         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     }
 }

@@ -56,7 +56,14 @@ pub(crate) struct Measured {
 /// Runs the clients on this thread until the time is over, and waits for what is in flight then.
 pub(crate) async fn run(clients: Vec<impl Client>, plan: Plan) -> Measured {
     let begin = Instant::now();
-    let run = Run { plan, begin, measure_from: begin + plan.warm_up, end: begin + plan.warm_up + plan.duration, next: Cell::new(0), measured: RefCell::default() };
+    let run = Run {
+        plan,
+        begin,
+        measure_from: begin + plan.warm_up,
+        end: begin + plan.warm_up + plan.duration,
+        next: Cell::new(0),
+        measured: RefCell::default(),
+    };
     futures::future::join_all(clients.into_iter().map(|client| run.drive(client))).await;
     run.measured.into_inner()
 }
@@ -132,7 +139,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_closed_loop_does_what_its_clients_can() {
-        let measured = run(vec![Sleeper(Duration::from_millis(10)), Sleeper(Duration::from_millis(10))], plan(None)).await;
+        let measured =
+            run(vec![Sleeper(Duration::from_millis(10)), Sleeper(Duration::from_millis(10))], plan(None)).await;
         // Sleeps may be longer than asked for, and never shorter.
         assert!((1..=102).contains(&measured.completed), "{}", measured.completed);
         assert!(measured.call.percentiles().p50_ms >= 10.0);

@@ -80,13 +80,22 @@ impl Answer {
         if self.status.is_success() {
             return Ok(self.body);
         }
-        anyhow::bail!("{doing}: {} {}: {}", self.status.as_u16(), self.problem(), self.body["detail"].as_str().unwrap_or("no detail"))
+        anyhow::bail!(
+            "{doing}: {} {}: {}",
+            self.status.as_u16(),
+            self.problem(),
+            self.body["detail"].as_str().unwrap_or("no detail")
+        )
     }
 }
 
 impl Api {
     pub(crate) fn new(url: &str, stop: CancellationToken) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).pool_max_idle_per_host(256).build().context("making an HTTP client")?;
+        let http = reqwest::Client::builder()
+            .timeout(REQUEST_TIMEOUT)
+            .pool_max_idle_per_host(256)
+            .build()
+            .context("making an HTTP client")?;
         Ok(Self { http, url: url.to_owned(), stop })
     }
 
@@ -106,7 +115,8 @@ impl Api {
             };
             let doing = || format!("{} {}", request.method, request.path);
             if begun.elapsed() > GIVE_UP_AFTER {
-                return Err(trouble.context(format!("gave up after {} s", GIVE_UP_AFTER.as_secs()))).with_context(doing);
+                return Err(trouble.context(format!("gave up after {} s", GIVE_UP_AFTER.as_secs())))
+                    .with_context(doing);
             }
             tokio::select! {
                 () = self.stop.cancelled() => return Err(trouble.context("stopped while trying again")).with_context(doing),
@@ -116,7 +126,10 @@ impl Api {
     }
 
     async fn attempt(&self, request: &Request<'_>, body: Option<&[u8]>) -> reqwest::Result<Attempt> {
-        let mut builder = self.http.request(request.method.clone(), format!("{}{}", self.url, request.path)).bearer_auth(request.api_key);
+        let mut builder = self
+            .http
+            .request(request.method.clone(), format!("{}{}", self.url, request.path))
+            .bearer_auth(request.api_key);
         if let Some(key) = request.idempotency_key {
             builder = builder.header("Idempotency-Key", key);
         }
@@ -128,7 +141,11 @@ impl Api {
         }
         let response = builder.send().await?;
         let status = response.status();
-        let after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+        let after = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
         let text = response.text().await?;
         let in_use = status == StatusCode::CONFLICT && after.is_some();
         if in_use || status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {

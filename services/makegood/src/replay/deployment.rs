@@ -46,7 +46,9 @@ impl DeploymentArgs {
         };
         // The file describes one deployment: its keys are of no use at another address.
         let mut file = parse_env(&text);
-        if self.url.as_deref().is_some_and(|url| file.get("MAKEGOOD_URL").is_some_and(|own| own.trim_end_matches('/') != url.trim_end_matches('/'))) {
+        if self.url.as_deref().is_some_and(|url| {
+            file.get("MAKEGOOD_URL").is_some_and(|own| own.trim_end_matches('/') != url.trim_end_matches('/'))
+        }) {
             return Ok(self);
         }
         for (value, variable) in [
@@ -103,7 +105,9 @@ mod tests {
 
     #[test]
     fn an_env_file_is_read_as_a_shell_reads_it() {
-        let env = parse_env("# written by the server\nMAKEGOOD_URL=http://127.0.0.1:1\nexport NATS_URL=\"nats://a:1\"\n\nDATABASE_URL='postgres://x?a=b'\n");
+        let env = parse_env(
+            "# written by the server\nMAKEGOOD_URL=http://127.0.0.1:1\nexport NATS_URL=\"nats://a:1\"\n\nDATABASE_URL='postgres://x?a=b'\n",
+        );
         assert_eq!(env["MAKEGOOD_URL"], "http://127.0.0.1:1");
         assert_eq!(env["NATS_URL"], "nats://a:1");
         assert_eq!(env["DATABASE_URL"], "postgres://x?a=b");

@@ -58,17 +58,26 @@ impl Invoice {
     fn add(&mut self, goods: Goods) {
         self.file_lines += 1;
         self.amount += goods.amount;
-        let same = |line: &&mut OrderLine| line.sku == goods.sku && line.price == goods.price && line.quantity + goods.quantity <= MAX_QUANTITY;
+        let same = |line: &&mut OrderLine| {
+            line.sku == goods.sku && line.price == goods.price && line.quantity + goods.quantity <= MAX_QUANTITY
+        };
         if let Some(line) = self.lines.iter_mut().find(same) {
             line.quantity += goods.quantity;
             return;
         }
         let name = self.free_name(&goods.sku);
-        self.lines.push(OrderLine { name, sku: goods.sku, title: goods.title, quantity: goods.quantity, price: goods.price });
+        self.lines.push(OrderLine {
+            name,
+            sku: goods.sku,
+            title: goods.title,
+            quantity: goods.quantity,
+            price: goods.price,
+        });
     }
 
     fn free_name(&self, sku: &str) -> String {
-        let taken: HashSet<&str> = self.lines.iter().map(|line| line.name.as_str()).filter(|name| name.starts_with(sku)).collect();
+        let taken: HashSet<&str> =
+            self.lines.iter().map(|line| line.name.as_str()).filter(|name| name.starts_with(sku)).collect();
         let mut name = sku.to_owned();
         let mut count = 1;
         while taken.contains(name.as_str()) {
@@ -98,9 +107,13 @@ impl OpenInvoices {
     pub(crate) fn add(&mut self, goods: Goods) -> Option<Invoice> {
         let line = goods.line;
         self.seen.push_back((line, goods.invoice.clone()));
-        let open = self.open.entry(goods.invoice.clone()).or_insert_with(|| Open { invoice: Invoice::begin(&goods), last_line: line });
+        let open = self
+            .open
+            .entry(goods.invoice.clone())
+            .or_insert_with(|| Open { invoice: Invoice::begin(&goods), last_line: line });
         open.last_line = line;
-        let full = (open.invoice.lines.len() >= MAX_ORDER_LINES).then(|| std::mem::replace(&mut open.invoice, Invoice::begin(&goods)));
+        let full = (open.invoice.lines.len() >= MAX_ORDER_LINES)
+            .then(|| std::mem::replace(&mut open.invoice, Invoice::begin(&goods)));
         open.invoice.add(goods);
         full
     }
@@ -155,9 +168,11 @@ mod tests {
         for (line, invoice) in [(1, "a"), (2, "b"), (41, "a"), (2041, "c")] {
             assert_eq!(open.add(goods(line, invoice, "sku", 1, "1.00")), None);
         }
-        let closed: Vec<_> = std::iter::from_fn(|| open.close_idle(2041)).map(|invoice| (invoice.number, invoice.file_lines)).collect();
+        let closed: Vec<_> =
+            std::iter::from_fn(|| open.close_idle(2041)).map(|invoice| (invoice.number, invoice.file_lines)).collect();
         assert_eq!(closed, [("b".to_owned(), 1)]);
-        let closed: Vec<_> = std::iter::from_fn(|| open.close_idle(2042)).map(|invoice| (invoice.number, invoice.file_lines)).collect();
+        let closed: Vec<_> =
+            std::iter::from_fn(|| open.close_idle(2042)).map(|invoice| (invoice.number, invoice.file_lines)).collect();
         assert_eq!(closed, [("a".to_owned(), 2)]);
         open.add(goods(2042, "a", "sku", 1, "1.00"));
         let rest: Vec<_> = all(&mut open).into_iter().map(|invoice| (invoice.number, invoice.first_line)).collect();
@@ -167,7 +182,14 @@ mod tests {
     #[test]
     fn duplicates_add_up_and_another_price_gets_a_name_of_its_own() {
         let mut open = OpenInvoices::default();
-        let lines = [("x", 1, "1.00"), ("x", 2, "1.00"), ("x", 1, "2.00"), ("x-2", 1, "2.00"), ("x", 1, "3.00"), ("x", 3, "2.00")];
+        let lines = [
+            ("x", 1, "1.00"),
+            ("x", 2, "1.00"),
+            ("x", 1, "2.00"),
+            ("x-2", 1, "2.00"),
+            ("x", 1, "3.00"),
+            ("x", 3, "2.00"),
+        ];
         for (line, (sku, quantity, price)) in (1..).zip(lines) {
             open.add(goods(line, "a", sku, quantity, price));
         }
@@ -180,9 +202,16 @@ mod tests {
     #[test]
     fn an_invoice_with_more_lines_than_a_cart_takes_becomes_several_orders() {
         let mut open = OpenInvoices::default();
-        let full: Vec<_> = (1..=2_001).filter_map(|line| open.add(goods(line, "a", &format!("sku{line}"), 1, "1.00"))).collect();
-        assert_eq!(full.iter().map(|invoice| (invoice.first_line, invoice.lines.len())).collect::<Vec<_>>(), [(1, 2_000)]);
-        assert_eq!(all(&mut open).iter().map(|invoice| (invoice.first_line, invoice.lines.len())).collect::<Vec<_>>(), [(2_001, 1)]);
+        let full: Vec<_> =
+            (1..=2_001).filter_map(|line| open.add(goods(line, "a", &format!("sku{line}"), 1, "1.00"))).collect();
+        assert_eq!(
+            full.iter().map(|invoice| (invoice.first_line, invoice.lines.len())).collect::<Vec<_>>(),
+            [(1, 2_000)]
+        );
+        assert_eq!(
+            all(&mut open).iter().map(|invoice| (invoice.first_line, invoice.lines.len())).collect::<Vec<_>>(),
+            [(2_001, 1)]
+        );
     }
 
     #[test]

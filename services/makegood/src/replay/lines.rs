@@ -54,8 +54,11 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Lines<Box<dyn BufRead + Send>>
     let doing = || format!("opening {}", path.display());
     let mut file = BufReader::with_capacity(256 * 1024, File::open(path).with_context(doing)?);
     let gzipped = file.fill_buf().with_context(doing)?.starts_with(&[0x1f, 0x8b]);
-    let reader: Box<dyn BufRead + Send> =
-        if gzipped { Box::new(BufReader::with_capacity(256 * 1024, MultiGzDecoder::new(file))) } else { Box::new(file) };
+    let reader: Box<dyn BufRead + Send> = if gzipped {
+        Box::new(BufReader::with_capacity(256 * 1024, MultiGzDecoder::new(file)))
+    } else {
+        Box::new(file)
+    };
     Lines::new(reader).with_context(|| format!("reading the header of {}", path.display()))
 }
 
@@ -135,7 +138,8 @@ impl Columns {
         let position = |wanted: &str| names.iter().position(|name| name.trim().eq_ignore_ascii_case(wanted));
         let mut required = [0; 4];
         for (place, wanted) in required.iter_mut().zip(REQUIRED) {
-            *place = position(wanted).with_context(|| format!("the header has no column {wanted}; it needs {}", REQUIRED.join(", ")))?;
+            *place = position(wanted)
+                .with_context(|| format!("the header has no column {wanted}; it needs {}", REQUIRED.join(", ")))?;
         }
         Ok(Self { required, optional: OPTIONAL.map(position) })
     }
@@ -158,7 +162,11 @@ fn split(line: &str) -> Vec<String> {
     if !line.contains('"') {
         return line.split(',').map(str::to_owned).collect();
     }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(line.len()).from_reader(line.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .buffer_capacity(line.len())
+        .from_reader(line.as_bytes());
     let mut record = csv::StringRecord::new();
     match reader.read_record(&mut record) {
         Ok(_) => record.iter().map(str::to_owned).collect(),
@@ -180,9 +188,14 @@ mod tests {
 
     #[test]
     fn crlf_quotes_and_empty_fields_are_read() {
-        let lines = read(&format!("{HEADER}1,A1,\"BOX, \"\"RED\"\"\",6,2010-12-01 08:26:00,2.55,,United Kingdom\r\n2,B2,,1,,1.00,17850,EIRE"));
+        let lines = read(&format!(
+            "{HEADER}1,A1,\"BOX, \"\"RED\"\"\",6,2010-12-01 08:26:00,2.55,,United Kingdom\r\n2,B2,,1,,1.00,17850,EIRE"
+        ));
         let first = lines[0].fields.as_ref().expect("well-formed");
-        assert_eq!((first.description.as_str(), first.customer.as_str(), first.country.as_str()), ("BOX, \"RED\"", "", "United Kingdom"));
+        assert_eq!(
+            (first.description.as_str(), first.customer.as_str(), first.country.as_str()),
+            ("BOX, \"RED\"", "", "United Kingdom")
+        );
         let second = lines[1].fields.as_ref().expect("well-formed");
         assert_eq!((second.sku.as_str(), second.description.as_str(), second.country.as_str()), ("B2", "", "EIRE"));
     }
@@ -190,8 +203,12 @@ mod tests {
     #[test]
     fn a_stray_quotation_mark_and_an_endless_line_spoil_one_line_only() {
         let endless = "x".repeat(200_000);
-        let lines = read(&format!("{HEADER}1,A1,\"BOX,6,,2.55,,UK\r\n{endless},1,1,1,1,1,1,1\n3,A1,BOX,6,,2.55,,UK\r\n"));
-        assert_eq!(lines.iter().map(|line| (line.number, line.fields.is_some())).collect::<Vec<_>>(), [(1, false), (2, false), (3, true)]);
+        let lines =
+            read(&format!("{HEADER}1,A1,\"BOX,6,,2.55,,UK\r\n{endless},1,1,1,1,1,1,1\n3,A1,BOX,6,,2.55,,UK\r\n"));
+        assert_eq!(
+            lines.iter().map(|line| (line.number, line.fields.is_some())).collect::<Vec<_>>(),
+            [(1, false), (2, false), (3, true)]
+        );
     }
 
     #[test]
@@ -207,7 +224,10 @@ mod tests {
     fn the_hash_is_of_the_whole_content() {
         let mut lines = Lines::new("InvoiceNo,StockCode,Quantity,UnitPrice\n1,a,1,1\n".as_bytes()).expect("a header");
         while lines.next_line().expect("reads").is_some() {}
-        let expected: String = Sha256::digest(b"InvoiceNo,StockCode,Quantity,UnitPrice\n1,a,1,1\n").iter().map(|byte| format!("{byte:02x}")).collect();
+        let expected: String = Sha256::digest(b"InvoiceNo,StockCode,Quantity,UnitPrice\n1,a,1,1\n")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(lines.sha256(), expected);
     }
 }

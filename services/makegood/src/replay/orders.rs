@@ -126,7 +126,10 @@ mod tests {
             }
         }
         placed.sort();
-        assert_eq!(placed, [("1".into(), 1, "30.60".into()), ("2".into(), 2, "2.20".into())] as [(String, u64, String); 2]);
+        assert_eq!(
+            placed,
+            [("1".into(), 1, "30.60".into()), ("2".into(), 2, "2.20".into())] as [(String, u64, String); 2]
+        );
         let expected = [
             (Why::NoGoods, "0.001"),
             (Why::Cancellation, "-15.30"),

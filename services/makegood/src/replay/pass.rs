@@ -28,7 +28,13 @@ pub(crate) struct Bounds {
 
 /// Places the orders. After a stop it takes up nothing new and ends when what is in flight has ended.
 /// The sums are those of the whole file, or none if it was not read to its end.
-pub(crate) async fn place_all(path: PathBuf, shop: &Shop, bounds: &Bounds, stop: &CancellationToken, progress: &mut Progress) -> anyhow::Result<(Tally, Option<Sums>)> {
+pub(crate) async fn place_all(
+    path: PathBuf,
+    shop: &Shop,
+    bounds: &Bounds,
+    stop: &CancellationToken,
+    progress: &mut Progress,
+) -> anyhow::Result<(Tally, Option<Sums>)> {
     let (sender, mut found) = mpsc::channel(READ_AHEAD);
     let reader = tokio::task::spawn_blocking(move || read(path, &sender));
     let mut tally = Tally::default();

@@ -138,7 +138,10 @@ mod tests {
         assert_eq!(ended(&completed), Some(Ended::Completed { total: Some(Decimal::new(1234, 2)) }));
         let failed = json!({"status": "failed", "failure": {"code": "card_declined", "detail": "…"}});
         assert_eq!(ended(&failed), Some(Ended::Refused { code: "card-declined".into() }));
-        assert_eq!(ended(&json!({"status": "expired", "failure": null})), Some(Ended::Refused { code: "expired".into() }));
+        assert_eq!(
+            ended(&json!({"status": "expired", "failure": null})),
+            Some(Ended::Refused { code: "expired".into() })
+        );
         for status in ["open", "processing", "requires_action"] {
             assert_eq!(ended(&json!({"status": status})), None);
         }

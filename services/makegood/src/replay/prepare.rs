@@ -29,19 +29,31 @@ pub(crate) struct Keys {
 }
 
 /// Makes products, warehouse and stock, once per set of keys however often it runs.
-pub(crate) async fn prepare(api: &Api, secret_key: &str, keys: &Keys, products: &BTreeMap<String, Product>, stock: Decimal) -> anyhow::Result<()> {
-    let rows = products.iter().map(|(sku, product)| json!({"sku": sku, "title": product.title, "prices": [gbp(product.price)]}));
+pub(crate) async fn prepare(
+    api: &Api,
+    secret_key: &str,
+    keys: &Keys,
+    products: &BTreeMap<String, Product>,
+    stock: Decimal,
+) -> anyhow::Result<()> {
+    let rows = products
+        .iter()
+        .map(|(sku, product)| json!({"sku": sku, "title": product.title, "prices": [gbp(product.price)]}));
     for (batch, rows) in batches(rows).into_iter().enumerate() {
         let key = format!("{}:{batch}", keys.products);
         let body = json!({"products": rows});
-        api.call(Request::post("/v1/products:import", secret_key, &body).keyed(&key)).await?.success("importing products")?;
+        api.call(Request::post("/v1/products:import", secret_key, &body).keyed(&key))
+            .await?
+            .success("importing products")?;
     }
     let path = format!("/v1/admin/warehouses/{WAREHOUSE}");
     api.call(Request::put(&path, secret_key, &json!({"priority": 1}))).await?.success("making the warehouse")?;
     for (batch, rows) in batches(receipts(products, stock)?.into_iter()).into_iter().enumerate() {
         let key = format!("{}:{batch}", keys.receipts);
         let body = json!({"receipts": rows});
-        api.call(Request::post("/v1/admin/stock/receipts", secret_key, &body).keyed(&key)).await?.success("receiving stock")?;
+        api.call(Request::post("/v1/admin/stock/receipts", secret_key, &body).keyed(&key))
+            .await?
+            .success("receiving stock")?;
     }
     await_prices(api, secret_key, products).await
 }
@@ -80,7 +92,11 @@ async fn await_prices(api: &Api, secret_key: &str, products: &BTreeMap<String, P
                 break;
             }
             if begun.elapsed() > PRICES_KNOWN_WITHIN {
-                bail!("carts do not know the imported products after {} s: {}", PRICES_KNOWN_WITHIN.as_secs(), answer.body);
+                bail!(
+                    "carts do not know the imported products after {} s: {}",
+                    PRICES_KNOWN_WITHIN.as_secs(),
+                    answer.body
+                );
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -95,7 +111,11 @@ mod tests {
     #[test]
     fn stock_is_rounded_down_and_split_at_the_bound() {
         let product = |sold| Product { title: "BOX".into(), price: Decimal::ONE, sold };
-        let products = BTreeMap::from([("a".to_owned(), product(3)), ("b".to_owned(), product(1)), ("c".to_owned(), product(2_000_000))]);
+        let products = BTreeMap::from([
+            ("a".to_owned(), product(3)),
+            ("b".to_owned(), product(1)),
+            ("c".to_owned(), product(2_000_000)),
+        ]);
         let rows = receipts(&products, "0.8".parse().expect("a decimal")).expect("in range");
         let quantities: Vec<_> = rows.iter().map(|row| (row["sku"].as_str(), row["quantity"].as_i64())).collect();
         assert_eq!(quantities, [(Some("a"), Some(2)), (Some("c"), Some(1_000_000)), (Some("c"), Some(600_000))]);

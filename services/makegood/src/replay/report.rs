@@ -152,14 +152,21 @@ pub(crate) fn own_checks(tally: &Tally, file: &Sums, read: &Sums) -> Vec<Check> 
         Check {
             says: "the file is read to its end, and is the same in both passes",
             ok: file == read,
-            detail: format!("{} lines for {} GBP at first, then {} for {}", file.lines, file.amount, read.lines, read.amount),
+            detail: format!(
+                "{} lines for {} GBP at first, then {} for {}",
+                file.lines, file.amount, read.lines, read.amount
+            ),
         },
         Check {
             says: "file = completed + refused + undecided + skipped + cancellations + adjustments",
             ok: difference.is_zero(),
             detail: format!("{} GBP = {} GBP, difference {difference}", file.amount, tally.accounted()),
         },
-        Check { says: "every order has ended", ok: tally.undecided.count == 0, detail: format!("{} undecided", tally.undecided.count) },
+        Check {
+            says: "every order has ended",
+            ok: tally.undecided.count == 0,
+            detail: format!("{} undecided", tally.undecided.count),
+        },
         Check {
             says: "each completed order costs what the file says",
             ok: tally.wrong_totals.is_empty(),
@@ -172,14 +179,20 @@ pub(crate) fn own_checks(tally: &Tally, file: &Sums, read: &Sums) -> Vec<Check> 
 pub(crate) fn book_checks(tally: &Tally, books: &Books, limited: bool) -> Vec<Check> {
     let completed = tally.completed.amount;
     let hint = if limited { " (orders that an earlier run placed beyond --limit are in the books too)" } else { "" };
-    [("completed orders = the ledger's captures", books.ledger_captured), ("completed orders = the provider's captures", books.provider_captured)]
-        .into_iter()
-        .map(|(says, captured)| Check {
-            says,
-            ok: captured == completed,
-            detail: format!("{completed} GBP completed, {captured} GBP captured{}", if captured == completed { "" } else { hint }),
-        })
-        .collect()
+    [
+        ("completed orders = the ledger's captures", books.ledger_captured),
+        ("completed orders = the provider's captures", books.provider_captured),
+    ]
+    .into_iter()
+    .map(|(says, captured)| Check {
+        says,
+        ok: captured == completed,
+        detail: format!(
+            "{completed} GBP completed, {captured} GBP captured{}",
+            if captured == completed { "" } else { hint }
+        ),
+    })
+    .collect()
 }
 
 #[cfg(test)]

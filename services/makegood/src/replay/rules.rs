@@ -108,7 +108,8 @@ pub(crate) fn judge(line: Line) -> Verdict {
 }
 
 fn numbers(fields: &Fields) -> Option<(i64, Decimal, Decimal)> {
-    let named = (1..=MAX_INVOICE_CHARS).contains(&fields.invoice.len()) && fields.invoice.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let named = (1..=MAX_INVOICE_CHARS).contains(&fields.invoice.len())
+        && fields.invoice.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let quantity: i64 = fields.quantity.parse().ok()?;
     let price = Decimal::from_str_exact(&fields.price).ok()?;
     let amount = price.checked_mul(Decimal::from(quantity))?;
@@ -147,7 +148,13 @@ mod tests {
     use super::*;
 
     fn line(invoice: &str, sku: &str, quantity: &str, price: &str) -> Line {
-        let fields = Fields { invoice: invoice.into(), sku: sku.into(), quantity: quantity.into(), price: price.into(), ..Fields::default() };
+        let fields = Fields {
+            invoice: invoice.into(),
+            sku: sku.into(),
+            quantity: quantity.into(),
+            price: price.into(),
+            ..Fields::default()
+        };
         Line { number: 7, fields: Some(fields) }
     }
 
@@ -173,7 +180,10 @@ mod tests {
             let expected = Verdict::Left { why, amount: amount.parse().expect("a decimal") };
             assert_eq!(judge(line(invoice, sku, quantity, price)), expected, "{invoice} {sku} {quantity} {price}");
         }
-        assert_eq!(judge(Line { number: 1, fields: None }), Verdict::Left { why: Why::Malformed, amount: Decimal::ZERO });
+        assert_eq!(
+            judge(Line { number: 1, fields: None }),
+            Verdict::Left { why: Why::Malformed, amount: Decimal::ZERO }
+        );
     }
 
     #[test]

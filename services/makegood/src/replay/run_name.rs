@@ -56,11 +56,18 @@ mod tests {
 
     #[test]
     fn the_same_options_have_the_same_name_and_others_have_another() {
-        let usual = Options { stock: Decimal::new(10, 1), payment_method: crate::replay::USUAL_PAYMENT_METHOD, country: crate::replay::USUAL_COUNTRY };
+        let usual = Options {
+            stock: Decimal::new(10, 1),
+            payment_method: crate::replay::USUAL_PAYMENT_METHOD,
+            country: crate::replay::USUAL_COUNTRY,
+        };
         let name = RunName::new("0123456789abcdef", &usual);
         assert_eq!(name.prefix(), "replay:0123456789ab:1:");
         assert_eq!(name, RunName::new("0123456789abcdef", &Options { stock: Decimal::ONE, ..usual.clone() }));
         let other = RunName::new("0123456789abcdef", &Options { payment_method: "pm_card_chargeDeclined", ..usual });
-        assert!(!other.prefix().starts_with(&name.prefix()) && other.prefix().starts_with("replay:0123456789ab:1-"), "{other:?}");
+        assert!(
+            !other.prefix().starts_with(&name.prefix()) && other.prefix().starts_with("replay:0123456789ab:1-"),
+            "{other:?}"
+        );
     }
 }

@@ -36,7 +36,11 @@ pub(crate) fn survey(path: &Path) -> anyhow::Result<Survey> {
         let Found::Order(invoice) = found? else { continue };
         count += 1;
         for line in invoice.lines {
-            let product = products.entry(line.sku).or_insert_with(|| Product { title: String::new(), price: line.price, sold: 0 });
+            let product = products.entry(line.sku).or_insert_with(|| Product {
+                title: String::new(),
+                price: line.price,
+                sold: 0,
+            });
             product.title = line.title;
             product.price = line.price;
             product.sold = product.sold.saturating_add(line.quantity);
@@ -60,7 +64,8 @@ mod tests {
         let plain = folder.join("orders.csv");
         std::fs::write(&plain, CONTENT).expect("written");
         let zipped = folder.join("orders.csv.gz");
-        let mut encoder = flate2::write::GzEncoder::new(std::fs::File::create(&zipped).expect("a file"), flate2::Compression::fast());
+        let mut encoder =
+            flate2::write::GzEncoder::new(std::fs::File::create(&zipped).expect("a file"), flate2::Compression::fast());
         encoder.write_all(CONTENT.as_bytes()).expect("written");
         encoder.finish().expect("finished");
 

@@ -22,7 +22,9 @@ pub(super) fn spawn_all(process: &Process) -> Vec<(String, JoinHandle<Result<()>
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let working: Vec<Role> = process.roles.iter().copied().filter(|role| role.migrator().is_some()).collect();
     let threads = working.len().min(cores.saturating_sub(1).max(1));
-    (0..threads).map(|thread| spawn(working.iter().copied().skip(thread).step_by(threads).collect(), process.clone())).collect()
+    (0..threads)
+        .map(|thread| spawn(working.iter().copied().skip(thread).step_by(threads).collect(), process.clone()))
+        .collect()
 }
 
 fn spawn(roles: Vec<Role>, process: Process) -> (String, JoinHandle<Result<()>>) {

@@ -39,7 +39,7 @@ pub(crate) struct Operation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Resolution {
     /// The parked step that was settled by hand.
-    #[schema(example = "release_shipments")]
+    #[schema(example = "book_flight")]
     step: String,
     reason: String,
     /// What the step would have answered; later steps read it.

@@ -1,3 +1,5 @@
+//! Accepting against a real database: once per token, whoever asks and however many at once.
+
 use makegood_testing::TestDatabase;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is told again, when, and when no more.
+
 use makegood_contracts::order::CONFIRMATION;
 use makegood_testing::TestDatabase;
 

@@ -50,7 +50,13 @@ impl Buyer {
     pub(super) fn new(url: &str, api_key: &str, run_id: &str, number: u16, catalog: Catalog) -> anyhow::Result<Self> {
         // Any odd seed does; buyers differ by it, runs do not.
         let random = (u64::from(number) << 1 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Ok(Self { client: HttpClient::new(url, api_key)?, name: format!("bench:{run_id}:{number}"), iterations: 0, random, catalog })
+        Ok(Self {
+            client: HttpClient::new(url, api_key)?,
+            name: format!("bench:{run_id}:{number}"),
+            iterations: 0,
+            random,
+            catalog,
+        })
     }
 
     /// Xorshift: good enough to spread orders over SKUs, and costs nothing.
@@ -108,7 +114,10 @@ impl Buyer {
     async fn send(&mut self, method: &str, path: &str, headers: &str, body: &str) -> Result<Response, Failure> {
         let response = self.client.send(method, path, headers, body).await;
         // A refused connection comes back at once: without a pause the client would do nothing but try.
-        response.map_err(|error| Failure { kind: format!("connection: {}", error.kind()), pause: Duration::from_millis(100) })
+        response.map_err(|error| Failure {
+            kind: format!("connection: {}", error.kind()),
+            pause: Duration::from_millis(100),
+        })
     }
 }
 
@@ -140,10 +149,16 @@ mod tests {
 
     #[test]
     fn a_cart_has_as_many_different_products_as_asked_for() {
-        let mut buyer = Buyer::new("http://127.0.0.1:1", "sk", "run", 7, Catalog { skus: 3, lines: 3 }).expect("an address");
+        let mut buyer =
+            Buyer::new("http://127.0.0.1:1", "sk", "run", 7, Catalog { skus: 3, lines: 3 }).expect("an address");
         for _ in 0..50 {
             let cart: Value = serde_json::from_str(&buyer.cart_body()).expect("JSON");
-            let mut skus: Vec<_> = cart["lines"].as_array().expect("lines").iter().map(|line| line["sku"].as_str().expect("a SKU")).collect();
+            let mut skus: Vec<_> = cart["lines"]
+                .as_array()
+                .expect("lines")
+                .iter()
+                .map(|line| line["sku"].as_str().expect("a SKU"))
+                .collect();
             skus.sort_unstable();
             assert_eq!(skus, ["bench-00000", "bench-00001", "bench-00002"]);
         }

@@ -58,7 +58,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pace = self.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate}/s asked for"));
-        writeln!(f, "checkouts of {} lines, {} SKUs, {} in flight, {pace}, {:.0} s", self.lines, self.skus, self.in_flight, self.seconds)?;
+        writeln!(
+            f,
+            "checkouts of {} lines, {} SKUs, {} in flight, {pace}, {:.0} s",
+            self.lines, self.skus, self.in_flight, self.seconds
+        )?;
         writeln!(f, "{:<36}{:>12.1}/s  ({} in all)", "completed", self.completed_per_second, self.completed)?;
         for (name, latency) in [("checkout call", self.checkout_call), ("cart and checkout", self.iteration)] {
             let Percentiles { p50_ms, p95_ms, p99_ms, max_ms } = latency;

@@ -13,25 +13,36 @@ pub(super) async fn measure(database_url: &str, clients: &[usize], each: Duratio
     let server = server.application_name("makegood-bench");
     let mut admin = server.connect().await.context("connecting to PostgreSQL")?;
     let name = format!("makegood_bench_{}", uuid::Uuid::now_v7().simple());
-    sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.context("creating a scratch database")?;
+    sqlx::query(AssertSqlSafe(format!("create database {name}")))
+        .execute(&mut admin)
+        .await
+        .context("creating a scratch database")?;
     let rates = measure_in(&server.database(&name), clients, each).await;
-    sqlx::query(AssertSqlSafe(format!("drop database {name} with (force)"))).execute(&mut admin).await.context("dropping the scratch database")?;
+    sqlx::query(AssertSqlSafe(format!("drop database {name} with (force)")))
+        .execute(&mut admin)
+        .await
+        .context("dropping the scratch database")?;
     admin.close().await?;
     rates
 }
 
 async fn measure_in(scratch: &PgConnectOptions, clients: &[usize], each: Duration) -> anyhow::Result<Vec<Rate>> {
     let mut connection = scratch.connect().await?;
-    sqlx::query("create table commit_floor (id bigint generated always as identity primary key, client integer not null)")
-        .execute(&mut connection)
-        .await?;
+    sqlx::query(
+        "create table commit_floor (id bigint generated always as identity primary key, client integer not null)",
+    )
+    .execute(&mut connection)
+    .await?;
     connection.close().await?;
     let mut rates = Vec::new();
     for wanted in clients {
         let connections = connect(scratch, *wanted).await?;
         let at_once = connections.len();
         let begin = Instant::now();
-        let counts = futures::future::try_join_all((0..).zip(connections).map(|(client, connection)| commit(connection, client, begin + each))).await?;
+        let counts = futures::future::try_join_all(
+            (0..).zip(connections).map(|(client, connection)| commit(connection, client, begin + each)),
+        )
+        .await?;
         rates.push(Rate::of(at_once, counts.iter().sum(), begin.elapsed()));
     }
     Ok(rates)

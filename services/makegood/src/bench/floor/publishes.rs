@@ -42,7 +42,12 @@ async fn connect(nats_url: &str) -> anyhow::Result<async_nats::Client> {
     options.connect(server).await.context("connecting to NATS")
 }
 
-async fn measure_on(context: &jetstream::Context, subject: &str, in_flight: &[usize], each: Duration) -> anyhow::Result<Vec<Rate>> {
+async fn measure_on(
+    context: &jetstream::Context,
+    subject: &str,
+    in_flight: &[usize],
+    each: Duration,
+) -> anyhow::Result<Vec<Rate>> {
     let mut rates = Vec::new();
     for at_once in in_flight {
         rates.push(publish(context, subject, *at_once, each).await?);
