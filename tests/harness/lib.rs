@@ -16,5 +16,5 @@ mod waiting;
 pub use api::{Answer, Api, As, Placed};
 pub use books::Stock;
 pub use jetstream::{JetStream, STREAMS, Said};
-pub use system::System;
+pub use system::{IMPATIENT, System};
 pub use waiting::until;

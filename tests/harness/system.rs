@@ -20,6 +20,11 @@ use crate::{
     machine::{self, Folder},
 };
 
+/// Settings of a payment role that takes a provider's silence for an answer lost after seconds. Nobody waits in a test for as
+/// long as a merchant waits for a bank.
+pub const IMPATIENT: [(&str, &str); 2] =
+    [("MAKEGOOD_PROVIDER_TIMEOUT_SECONDS", "2"), ("MAKEGOOD_PAYMENT_INQUIRE_AFTER_SECONDS", "5")];
+
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// How long `verify` waits for sagas that are on their way.

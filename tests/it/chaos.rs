@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use makegood_tests::{Answer, Api, As, Stock, System, until};
+use makegood_tests::{Answer, Api, As, IMPATIENT, Stock, System, until};
 
 /// Short enough for every run of the suite, long enough for each role to die.
 const CHECKOUTS: usize = 1_000;
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 64;
 const DECLINED_OF_TEN: usize = 1;
 /// Every fifth buyer wants what there is plenty of; all others want what there is too little of, and some come too late.
 const PLENTY_FOR_EVERY: usize = 5;
-/// A12 of the faults: what is unknown is asked about after a minute, and I4: all is decided 120 s after the last fault.
+/// I4 of the faults: all is decided 120 s after the last of them.
 const DECIDED_WITHIN: Duration = Duration::from_secs(120);
 const ROLES: [&str; 7] = ["orchestrator", "order", "cart", "inventory", "payment", "fulfillment", "sandbox"];
 
@@ -28,7 +28,7 @@ const ROLES: [&str; 7] = ["orchestrator", "order", "cart", "inventory", "payment
 async fn every_accepted_checkout_ends_once_whatever_dies_meanwhile() {
     let checkouts = setting("MAKEGOOD_TEST_CHAOS_CHECKOUTS", CHECKOUTS);
     let mut random = Random::seeded();
-    let mut system = System::start().await;
+    let mut system = System::start_with(&IMPATIENT).await;
     let units = i64::try_from(checkouts).expect("a count");
     let scarce = units * 3 / 5;
     system.api.sell("PLENTY", "5.00", units).await.expect("on sale");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use makegood_tests::{Api, As, Placed, Stock, System, until};
+use makegood_tests::{Api, As, IMPATIENT, Placed, Stock, System, until};
 use serde_json::{Value, json};
 
 const ORDERS: i64 = 100;
@@ -11,10 +11,6 @@ const UNITS: i64 = 1_000;
 /// As many as make the provider's faults meet one another.
 const AT_ONCE: usize = 32;
 const DECIDED_WITHIN: Duration = Duration::from_secs(120);
-
-/// Nobody waits in a test for as long as a merchant waits for a bank.
-const IMPATIENT: [(&str, &str); 2] =
-    [("MAKEGOOD_PROVIDER_TIMEOUT_SECONDS", "2"), ("MAKEGOOD_PAYMENT_INQUIRE_AFTER_SECONDS", "5")];
 
 #[tokio::test]
 async fn a_provider_that_loses_answers_charges_each_order_once_and_a_buyer_may_have_to_authenticate() {

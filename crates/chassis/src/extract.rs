@@ -5,6 +5,7 @@
 
 pub mod body;
 mod known_fields;
+mod wording;
 
 use std::{convert::Infallible, time::Duration};
 

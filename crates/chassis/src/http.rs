@@ -14,7 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub use trace_parent::TraceParent;
 
-use crate::{auth::ApiKeys, clock::DbClock, problem::Problem, secret::Secret, shutdown::Shutdown};
+use crate::{
+    auth::ApiKeys,
+    clock::DbClock,
+    problem::{Problem, shortened},
+    secret::Secret,
+    shutdown::Shutdown,
+};
 
 /// What handlers share; each service's router state holds one.
 #[derive(Debug, Clone)]
@@ -53,7 +59,7 @@ fn within(router: Router, gate: gate::Gate) -> Router {
                 StatusCode::NOT_FOUND,
                 "not-found",
                 "Not found",
-                format!("There is nothing at `{}`.", uri.path()),
+                format!("There is nothing at `{}`.", shortened(uri.path())),
             )
         })
         .method_not_allowed_fallback(async |method: Method| {

@@ -15,6 +15,9 @@ const TYPE_BASE: &str = "https://makegood.dev/problems/";
 /// Extension that also becomes the `Retry-After` header.
 const RETRY_AFTER: &str = "retry_after_seconds";
 
+/// Longer than any id, SKU or path of ours.
+const MAX_REPEATED_CHARS: usize = 128;
+
 /// SQLSTATEs of a server that cannot serve just now, or of a conflict that is gone at the next try.
 const TRANSIENT_SQLSTATES: [&str; 8] = [
     "53300", // too_many_connections
@@ -54,7 +57,8 @@ impl Problem {
 
     /// 404: nothing of this id for this account. Another account's object answers the same.
     pub fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("There is no {what} `{id}`."))
+        let detail = format!("There is no {what} `{}`.", shortened(&id.to_string()));
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
     /// 422: the request is well-formed JSON, but `pointer` (RFC 6901) holds something that cannot be used.
@@ -122,6 +126,14 @@ impl From<anyhow::Error> for Problem {
     }
 }
 
+/// What a caller sent, as far as it is repeated to them: enough for any id or path that exists.
+pub(crate) fn shortened(sent: &str) -> String {
+    match sent.char_indices().nth(MAX_REPEATED_CHARS) {
+        Some((end, _)) => format!("{}…", &sent[..end]),
+        None => sent.to_owned(),
+    }
+}
+
 /// Whether the same statement may well succeed a moment later.
 fn is_transient(error: &sqlx::Error) -> bool {
     match error.as_database_error() {
@@ -168,6 +180,13 @@ mod tests {
         let document = Problem::invalid("/email", "is too long").with("status", 200).document();
         assert_eq!(document["type"], "https://makegood.dev/problems/invalid-request");
         assert_eq!((&document["status"], &document["pointer"]), (&Value::from(422), &Value::from("/email")));
+    }
+
+    #[test]
+    fn a_long_id_is_not_repeated_in_full() {
+        let detail = Problem::not_found("cart", "é".repeat(60_000)).detail;
+        assert!(detail.chars().count() < 200 && detail.ends_with("é…`."), "{detail}");
+        assert_eq!(Problem::not_found("cart", "crt_1").detail, "There is no cart `crt_1`.");
     }
 
     #[test]

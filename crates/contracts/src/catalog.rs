@@ -22,14 +22,15 @@ pub const SKU_CHARS_MAX: usize = 64;
 
 /// Why a text is no SKU; worded for the caller of the API.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("expected 1 to 64 characters out of A-Z, a-z, 0-9, `.`, `_` and `-`")]
+#[error("expected 1 to 64 characters out of A-Z, a-z, 0-9, `.`, `_` and `-`, and neither `.` nor `..`")]
 pub struct SkuError;
 
 /// The grammar of SKUs (and of cart lines' names): what is safe in a path, a file name and a log line alike.
 pub fn check_sku(text: &str) -> Result<(), SkuError> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     match text.len() {
-        1..=SKU_CHARS_MAX if text.bytes().all(is_allowed) => Ok(()),
+        // In a path the two names of dots mean a folder, and clients resolve them before they send.
+        1..=SKU_CHARS_MAX if text.bytes().all(is_allowed) && !matches!(text, "." | "..") => Ok(()),
         _ => Err(SkuError),
     }
 }
@@ -40,10 +41,10 @@ mod tests {
 
     #[test]
     fn a_sku_is_a_short_name_without_spaces_slashes_or_anything_exotic() {
-        for text in ["85123A", "a", "B2B_0.5-kg", &"x".repeat(64)] {
+        for text in ["85123A", "a", "...", "B2B_0.5-kg", &"x".repeat(64)] {
             assert_eq!(check_sku(text), Ok(()), "{text}");
         }
-        for text in ["", "a b", "a/b", "é", "a\0", "a\n", &"x".repeat(65)] {
+        for text in ["", ".", "..", "a b", "a/b", "é", "a\0", "a\n", &"x".repeat(65)] {
             assert_eq!(check_sku(text), Err(SkuError), "{text:?}");
         }
     }

@@ -1,8 +1,14 @@
 //! What people write into fields: texts that can be stored, shown and logged as they are.
 
-/// Whether it has 1 to `max_chars` characters, none of them a control character (nor, therefore, a NUL).
+/// Whether it has 1 to `max_chars` characters, all of them printable.
 pub fn is_plain_text(text: &str, max_chars: usize) -> bool {
-    !text.is_empty() && text.chars().count() <= max_chars && !text.contains(char::is_control)
+    !text.is_empty() && text.chars().count() <= max_chars && text.chars().all(is_printable)
+}
+
+/// No control character (nor, therefore, a NUL), no line separator, and nothing that turns the direction of the text
+/// around it: by those a text looks like another one than it is.
+pub fn is_printable(letter: char) -> bool {
+    !letter.is_control() && !matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -11,10 +17,10 @@ mod tests {
 
     #[test]
     fn empty_endless_and_unprintable_texts_are_not_plain() {
-        for text in ["a", "é ü", "日本語日本"] {
+        for text in ["a", "é ü", "日本語日本", "שלום"] {
             assert!(is_plain_text(text, 5), "{text}");
         }
-        for text in ["", "abcdef", "a\0", "a\n", "\u{9f}"] {
+        for text in ["", "abcdef", "a\0", "a\n", "\u{9f}", "a\u{202e}b", "a\u{2028}", "\u{2066}a"] {
             assert!(!is_plain_text(text, 5), "{text:?}");
         }
     }

@@ -3,7 +3,10 @@
 mod get_saga;
 mod list_sagas;
 mod operate;
+mod ownership;
 mod saga_id;
+#[cfg(test)]
+mod tests;
 
 use axum::{
     Router,

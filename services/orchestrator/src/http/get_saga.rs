@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::{
     Admin,
     list_sagas::{SagaSummary, SummaryRow},
+    ownership::owned_by,
 };
 use crate::{saga_cache::Instance, saga_store};
 
@@ -86,13 +87,16 @@ pub(crate) async fn get_saga(
     caller.require(Scope::Admin)?;
     let uuid = super::saga_id::parse(&id)?;
     let mut conn = admin.http.db.acquire().await?;
-    let row: Option<SummaryRow> = sqlx::query_as(
+    let row: Option<SummaryRow> = sqlx::query_as(concat!(
         r"select id, definition, version, reference, customer, state, step, reason, revision,
                  extract(epoch from coalesce(finished_at, now()) - created_at)::bigint as age_seconds,
                  created_at, updated_at, finished_at
-          from saga where id = $1",
-    )
+          from saga where id = $1 and ",
+        owned_by!("$2", "$3")
+    ))
     .bind(uuid)
+    .bind(caller.account.id)
+    .bind(caller.account.livemode)
     .fetch_optional(&mut *conn)
     .await?;
     let row = row.ok_or_else(|| Problem::not_found("saga", &id))?;

@@ -7,7 +7,7 @@ use makegood_chassis::{
     page::Limit,
     problem::Problem,
 };
-use makegood_contracts::id::SagaId;
+use makegood_contracts::{account::Account, id::SagaId};
 use makegood_saga::state::Condition;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +15,10 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::Admin;
+use super::{Admin, ownership::owned_by};
+
+/// A hundred years: older than any saga, and within what an interval of the database can be.
+const MAX_AGE_SECONDS: i64 = 100 * 31_557_600;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +32,7 @@ pub(crate) struct Filter {
     order: Option<String>,
     customer: Option<String>,
     /// Only sagas begun at least so many seconds ago.
+    #[param(minimum = 0, maximum = 3_155_760_000_u64)]
     min_age_seconds: Option<i64>,
     /// Sagas a page.
     #[serde(default)]
@@ -121,17 +125,26 @@ pub(crate) async fn list_sagas(
     if let Some(state) = filter.state.as_deref().filter(|state| !known(state)) {
         return Err(Problem::invalid("/state", format!("`{state}` is no state of a saga")));
     }
+    if let Some(seconds) = filter.min_age_seconds.filter(|seconds| !(0..=MAX_AGE_SECONDS).contains(seconds)) {
+        let detail = format!("`min_age_seconds` is from 0 to {MAX_AGE_SECONDS}, not {seconds}");
+        return Err(Problem::new(http::StatusCode::BAD_REQUEST, "invalid-query", "Invalid query", detail));
+    }
     let after = filter.after.as_deref().map(super::saga_id::parse).transpose()?;
-    let mut rows = select(&admin.http.db, &filter, after).await?;
+    let mut rows = select(&admin.http.db, caller.account, &filter, after).await?;
     let next = filter.limit.cut(&mut rows, |last| SagaId::from_uuid(last.id).to_string());
     Ok(Json(SagaPage { data: rows.into_iter().map(SagaSummary::from).collect(), next }))
 }
 
-async fn select(db: &sqlx::PgPool, filter: &Filter, after: Option<Uuid>) -> Result<Vec<SummaryRow>, sqlx::Error> {
+async fn select(
+    db: &sqlx::PgPool,
+    account: Account,
+    filter: &Filter,
+    after: Option<Uuid>,
+) -> Result<Vec<SummaryRow>, sqlx::Error> {
     let mut tx = db.begin().await?;
     // Planned with the filters at hand, so that the index that fits them is used.
     sqlx::query("set local plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
-    let rows = sqlx::query_as(
+    let rows = sqlx::query_as(concat!(
         r"select id, definition, version, reference, customer, state, step, reason, revision,
                  extract(epoch from coalesce(finished_at, now()) - created_at)::bigint as age_seconds,
                  created_at, updated_at, finished_at
@@ -144,8 +157,10 @@ async fn select(db: &sqlx::PgPool, filter: &Filter, after: Option<Uuid>) -> Resu
             and ($5::text is null or customer = $5)
             and ($6::bigint is null or created_at <= now() - make_interval(secs => $6::double precision))
             and ($7::uuid is null or id < $7)
-          order by id desc limit $8",
-    )
+            and ",
+        owned_by!("$9", "$10"),
+        " order by id desc limit $8"
+    ))
     .bind(&filter.state)
     .bind(&filter.definition)
     .bind(&filter.step)
@@ -154,6 +169,8 @@ async fn select(db: &sqlx::PgPool, filter: &Filter, after: Option<Uuid>) -> Resu
     .bind(filter.min_age_seconds)
     .bind(after)
     .bind(filter.limit.rows_to_read())
+    .bind(account.id)
+    .bind(account.livemode)
     .fetch_all(&mut *tx)
     .await?;
     tx.commit().await?;

@@ -13,7 +13,7 @@ use makegood_chassis::{
     idempotency::{self, Answer, Post},
     problem::Problem,
 };
-use makegood_contracts::id::SagaId;
+use makegood_contracts::{account::Account, id::SagaId, plain_text::is_plain_text};
 use makegood_saga::{event::Event, transition::Verdict};
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,7 +21,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Admin;
+use super::{Admin, ownership};
 use crate::{definitions::Definitions, driver::Working, outgoing::Outgoing, saga_store};
 
 /// Longest reason that is kept.
@@ -96,8 +96,9 @@ pub(crate) async fn resolve_saga(
 
 fn checked_reason(reason: &str) -> Result<String, Problem> {
     let reason = reason.trim();
-    if reason.is_empty() || reason.chars().count() > MAX_REASON {
-        return Err(Problem::invalid("/reason", format!("say why, in 1 to {MAX_REASON} characters")));
+    if !is_plain_text(reason, MAX_REASON) {
+        let detail = format!("say why, in 1 to {MAX_REASON} characters, none of them a control character");
+        return Err(Problem::invalid("/reason", detail));
     }
     Ok(reason.to_owned())
 }
@@ -113,13 +114,13 @@ async fn operate<T>(
     post.caller.require(Scope::Admin)?;
     let uuid = super::saga_id::parse(&id)?;
     let definitions = admin.definitions.current().await?;
-    let actor = post.caller.actor.clone();
+    let (actor, account) = (post.caller.actor.clone(), post.caller.account);
     let to_send = Arc::new(Mutex::new(Outgoing::default()));
     let sent = Arc::clone(&to_send);
     let clock = admin.http.clock.clone();
     let answer = idempotency::once(&admin.http.db, post.claim.as_ref(), move |tx| {
         Box::pin(async move {
-            let operator = Operator { definitions: &definitions, action, actor: &actor, now: clock.now() };
+            let operator = Operator { definitions: &definitions, action, actor: &actor, account, now: clock.now() };
             let (answer, outgoing) = operator.act(tx, uuid, &conditions, &event).await?;
             if let Ok(mut to_send) = sent.lock() {
                 *to_send = outgoing;
@@ -137,6 +138,7 @@ struct Operator<'a> {
     definitions: &'a Definitions,
     action: &'static str,
     actor: &'a str,
+    account: Account,
     now: time::OffsetDateTime,
 }
 
@@ -149,6 +151,9 @@ impl Operator<'_> {
         event: &Event,
     ) -> Result<(Answer, Outgoing), Problem> {
         let shown = SagaId::from_uuid(id);
+        if !ownership::is_of(tx, self.account, id).await? {
+            return Err(Problem::not_found("saga", shown));
+        }
         let found = saga_store::load(tx, self.definitions, &[id]).await?.remove(&id);
         let instance = found.ok_or_else(|| Problem::not_found("saga", shown))?;
         if !conditions.allow_change_of(Some(instance.revision.into())) {

@@ -5,7 +5,7 @@ use makegood_contracts::{
     account::Account,
     money::{Money, MoneyJson},
     order::Confirmation,
-    plain_text::is_plain_text,
+    plain_text::{is_plain_text, is_printable},
 };
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -19,6 +19,8 @@ const MAX_EMAIL_LENGTH: usize = 254;
 const MAX_ADDRESS_LINE_LENGTH: usize = 200;
 const MAX_POSTAL_CODE_LENGTH: usize = 20;
 const MAX_REFERENCE_LENGTH: usize = 200;
+/// Sealed ids, the longest ones, are shorter.
+const MAX_SHOWN_ID_LENGTH: usize = 64;
 /// The only method of this release; it is free.
 const STANDARD_SHIPPING: &str = "standard";
 
@@ -79,7 +81,7 @@ impl OpenCheckout {
     ) -> Result<RequestedCheckout, Problem> {
         self.check()?;
         let cart_id = sealed_id::open(secret, CART_PREFIX, account, &self.cart_id)
-            .ok_or_else(|| Problem::not_found("cart", shown(&self.cart_id)))?;
+            .ok_or_else(|| Problem::not_found("cart", shown(&self.cart_id)).with("pointer", "/cart_id"))?;
         let confirmation = self.payment_method.map(|method| Json(Confirmation { payment_method: method.into_token() }));
         Ok(RequestedCheckout {
             id: Uuid::now_v7(),
@@ -151,7 +153,7 @@ fn check_email(email: &str) -> Result<(), Problem> {
     let whole = email
         .split_once('@')
         .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
-    if !whole || email.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+    if !whole || email.chars().any(|letter| !is_printable(letter) || letter.is_whitespace()) {
         return refuse("This is no e-mail address.");
     }
     Ok(())
@@ -166,9 +168,13 @@ fn check_text(pointer: &str, text: &str, max_length: usize) -> Result<(), Proble
     Ok(())
 }
 
-/// As much of an unknown id as an id has: the caller may have sent anything.
-fn shown(id: &str) -> String {
-    id.chars().filter(|letter| !letter.is_control()).take(64).collect()
+/// An unknown id if it is the id of anything; the caller may have sent whatever, even a card number, and that is not repeated.
+fn shown(id: &str) -> &str {
+    let is_id = id.len() <= MAX_SHOWN_ID_LENGTH
+        && id.split_once('_').is_some_and(|(prefix, rest)| {
+            prefix.bytes().all(|byte| byte.is_ascii_lowercase()) && rest.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+    if is_id { id } else { "(what was sent is no id)" }
 }
 
 #[cfg(test)]
@@ -194,9 +200,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_with_its_place() {
-        let table: [(&str, Value, &str); 12] = [
+        let table: [(&str, Value, &str); 13] = [
             ("/email", json!("buyer"), "/email"),
             ("/email", json!("a@b@c"), "/email"),
+            ("/email", json!("a\u{202e}@example.com"), "/email"),
             ("/email", json!("a\u{0}@example.com"), "/email"),
             ("/email", json!(format!("{}@example.com", "a".repeat(254))), "/email"),
             ("/shipping_address/line1", json!(" "), "/shipping_address/line1"),
@@ -214,6 +221,14 @@ mod tests {
                 None => body[place.trim_start_matches('/')] = value.clone(),
             });
             assert_eq!(problem_at(changed).as_deref(), Some(expected), "{place} = {value}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_cart_is_named_only_by_what_can_be_an_id() {
+        assert_eq!(shown("ord_0198f0c2a3b47c5d"), "ord_0198f0c2a3b47c5d");
+        for id in ["4242424242424242", "crt_../..", "", &format!("crt_{}", "0".repeat(100))] {
+            assert_eq!(shown(id), "(what was sent is no id)", "{id}");
         }
     }
 
