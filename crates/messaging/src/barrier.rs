@@ -8,7 +8,7 @@ use makegood_contracts::{
     command::{Direction, StepKey},
     reply::Outcome,
 };
-use sqlx::{PgConnection, types::Json};
+use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query, types::Json};
 use uuid::Uuid;
 
 /// Another transaction decided one of the keys meanwhile: roll back, and answer from [`outcomes`].
@@ -50,26 +50,54 @@ pub async fn outcomes(conn: &mut PgConnection, keys: &[&StepKey]) -> Result<Vec<
 /// Stores outcomes of keys that have none; a stored `Pending` is replaced. Fails with [`AlreadyDecided`] when one
 /// has been decided meanwhile. `Failed` outcomes are not stored: the next attempt runs again.
 pub async fn record(conn: &mut PgConnection, decided: &[(&StepKey, &Outcome)]) -> anyhow::Result<()> {
-    let lasting: Vec<_> = decided.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Failed { .. })).collect();
+    let lasting = lasting(decided);
     if lasting.is_empty() {
         return Ok(());
     }
-    let (sagas, steps, directions) = columns(lasting.iter().map(|(key, _)| *key));
-    let outcomes: Vec<Json<&Outcome>> = lasting.iter().map(|(_, outcome)| Json(*outcome)).collect();
-    let written = sqlx::query(
+    let written = bind(
         r"insert into barrier as b (saga_id, step, direction, outcome)
           select * from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])
           on conflict (saga_id, step, direction) do update set outcome = excluded.outcome, decided_at = now()
           where b.outcome ->> 'status' = 'pending'",
+        &lasting,
     )
-    .bind(sagas)
-    .bind(steps)
-    .bind(directions)
-    .bind(outcomes)
     .execute(conn)
     .await?
     .rows_affected();
     if written == lasting.len() as u64 { Ok(()) } else { Err(AlreadyDecided.into()) }
+}
+
+/// The same where nothing can be pending. A plain insert, because looking for a conflict first costs a third more on
+/// the hot path, and a duplicate rolls everything back anyway.
+pub(crate) async fn record_first(conn: &mut PgConnection, decided: &[(&StepKey, &Outcome)]) -> anyhow::Result<()> {
+    let lasting = lasting(decided);
+    if lasting.is_empty() {
+        return Ok(());
+    }
+    let inserted = bind(
+        r"insert into barrier (saga_id, step, direction, outcome)
+          select * from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])",
+        &lasting,
+    )
+    .execute(conn)
+    .await;
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(AlreadyDecided.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+type Decided<'a> = (&'a StepKey, &'a Outcome);
+
+fn lasting<'a>(decided: &[Decided<'a>]) -> Vec<Decided<'a>> {
+    decided.iter().copied().filter(|(_, outcome)| !matches!(outcome, Outcome::Failed { .. })).collect()
+}
+
+fn bind<'q>(statement: &'static str, decided: &[Decided<'q>]) -> Query<'q, Postgres, PgArguments> {
+    let (sagas, steps, directions) = columns(decided.iter().map(|(key, _)| *key));
+    let outcomes: Vec<Json<&Outcome>> = decided.iter().map(|(_, outcome)| Json(*outcome)).collect();
+    sqlx::query(statement).bind(sagas).bind(steps).bind(directions).bind(outcomes)
 }
 
 /// For undo keys: leaves tombstones for actions that never came. Returns per key, in order, whether the action was

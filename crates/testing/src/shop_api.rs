@@ -30,6 +30,8 @@ pub struct ShopApi {
     pub storefront: String,
     /// The key of the shop's server.
     pub server: String,
+    /// The key of the shop's operator.
+    pub admin: String,
     /// A server's key of another account: of the shop in live mode.
     pub stranger: String,
     /// The file in it is looked at again while the routes are in use.
@@ -52,12 +54,13 @@ impl ShopApi {
         let key = |account, scopes: &[Scope]| ApiKeys::create(&path, &secret, account, scopes, "test").expect("a key");
         let storefront = key(SHOP, &[Scope::Storefront]);
         let server = key(SHOP, &[Scope::Storefront, Scope::Server]);
+        let admin = key(SHOP, &[Scope::Admin]);
         let stranger = key(Account { livemode: true, ..SHOP }, &[Scope::Storefront, Scope::Server]);
         let keys = ApiKeys::load(&path, &secret).expect("reads the keys");
         let clock = DbClock::measure(db).await.expect("a clock");
         let context =
             HttpContext { db: db.clone(), clock, keys, secret: secret.clone(), shutdown: Shutdown::default() };
-        Self { router: routes(context), secret, storefront, server, stranger, keys_directory }
+        Self { router: routes(context), secret, storefront, server, admin, stranger, keys_directory }
     }
 
     /// Sends a request and reads the answer as JSON; null stands for no body, either way.

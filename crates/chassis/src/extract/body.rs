@@ -1,5 +1,7 @@
 //! A request's body: read within the limit, checked to be JSON, parsed with errors that name the place.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -7,10 +9,25 @@ use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use super::wording::{masked, worded};
 use crate::{http::MAX_BODY_BYTES, problem::Problem};
 
-/// Reads the whole body, or refuses it with 413 as soon as it exceeds the limit.
+/// A slow line sends the largest body within this; a caller who stalls holds a place that others wait for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Reads the whole body, or refuses it with 413 as soon as it exceeds the limit, with 408 if it does not come.
 pub async fn read(body: Body) -> Result<Bytes, Problem> {
+    read_within(PATIENCE, body).await
+}
+
+async fn read_within(patience: Duration, body: Body) -> Result<Bytes, Problem> {
+    tokio::time::timeout(patience, read_whole(body)).await.unwrap_or_else(|_| {
+        let detail = format!("The body did not come within {} s. Nothing was done.", patience.as_secs());
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long", detail))
+    })
+}
+
+async fn read_whole(body: Body) -> Result<Bytes, Problem> {
     let mut chunks = body.into_data_stream();
     let mut whole = BytesMut::new();
     let mut first = Bytes::new();
@@ -66,7 +83,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Prob
         Category::Syntax | Category::Eof | Category::Io => malformed(format!("The body is no JSON document: {error}.")),
         Category::Data => {
             let (pointer, detail) = place_of::<T>(bytes).unwrap_or_else(|| (String::new(), error.to_string()));
-            Problem::invalid(&pointer, detail)
+            Problem::invalid(&masked(&pointer), worded(&detail))
         }
     };
     problem.with("line", error.line()).with("column", error.column())
@@ -149,6 +166,26 @@ mod tests {
     fn nul_is_refused_and_a_backslash_before_u0000_is_not() {
         assert_eq!(refusal(r#"{"lines":[{"quantity":1,"note":"a\u0000"}]}"#).0, 422);
         assert!(parse::<Cart>(br#"{"lines":[{"quantity":1,"note":"a\\u0000"}]}"#).is_ok());
+    }
+
+    #[test]
+    fn a_card_number_in_the_wrong_place_is_not_repeated() {
+        for body in [
+            r#"{"lines":[],"4242424242424242":1}"#,
+            r#"{"lines":[{"quantity":"4242 4242 4242 4242"}]}"#,
+            r#"{"lines":4242424242424242}"#,
+        ] {
+            let document = parse::<Cart>(body.as_bytes()).expect_err(body).document().to_string();
+            assert!(!document.contains("4242"), "{document}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let stalled = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        let patience = Duration::from_millis(5);
+        let problem = read_within(patience, stalled).await.expect_err("stalled");
+        assert_eq!(problem.status, StatusCode::REQUEST_TIMEOUT);
     }
 
     #[tokio::test]

@@ -121,7 +121,7 @@ where
             jobs.len()
         );
         let decided: Vec<_> = keys.into_iter().zip(&outcomes).collect();
-        barrier::record(tx, &decided).await?;
+        barrier::record_first(tx, &decided).await?;
         Ok(outcomes)
     }
 

@@ -7,8 +7,9 @@ use super::{
     yaml::{Document, Entry, OnDeadlineEntry, RetryEntry},
 };
 
-/// One attempt of a step, unless the definition says otherwise: far above any healthy answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// One attempt of a step, unless the definition says otherwise: far above any healthy answer, and as long as an order
+/// waits whose participant died with the command in hand.
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a pending step waits for someone outside: what banks give a buyer for 3-D Secure.
 const PENDING_DEADLINE: Duration = Duration::from_secs(15 * 60);
 

@@ -9,8 +9,9 @@ use makegood_chassis::{
 
 use crate::{report::Report, shared_audit::SharedAudit};
 
+/// Checks every promise now.
 #[utoipa::path(
-    get, path = "/v1/admin/invariants", tag = "admin",
+    operation_id = "get_invariants", get, path = "/v1/admin/invariants", tag = "admin",
     responses((status = 200, body = Report, description = "`ok` says whether all hold; an audit that runs already is shared"))
 )]
 pub(crate) async fn handle(

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use super::{
     cart_json::{self, CartJson},
-    line_edit::{ATTEMPTS, Place, contended},
+    line_edit::{ATTEMPTS, Place, contended, stand_back},
     refusal,
 };
 use crate::cart::Cart;
@@ -22,7 +22,7 @@ use crate::cart::Cart;
     responses(
         (status = 200, description = "The cart after the edit, with ETag", body = CartJson),
         (status = 404, description = "No such cart or line"),
-        (status = 409, description = "A checkout has the cart (`cart-locked`), or it is an order (`cart-closed`)"),
+        (status = 409, description = "A checkout has the cart (`cart-locked`), it is an order (`cart-closed`), or too many edit it at once (`cart-contended`)"),
         (status = 412, description = "The version has changed")
     )
 )]
@@ -39,6 +39,7 @@ pub(super) async fn delete_line(
         if erase_line(&context.db, &edited, &place.line).await? {
             return cart_json::shown(&context.secret, &edited);
         }
+        stand_back().await;
     }
     Err(contended())
 }

@@ -3,6 +3,8 @@
 //! No transaction stays open between the steps, so a client that goes away leaves nothing behind. Whoever loses a race
 //! against another edit or a checkout decides anew on what is there then.
 
+use std::time::Duration;
+
 use makegood_chassis::{
     auth::{Caller, Scope},
     entity_tag::{self, Conditions},
@@ -16,7 +18,7 @@ use super::{read_cart::opened, refusal};
 use crate::{cart::Cart, store::load_cart};
 
 /// Races lost in a row before the caller is told to come again: far more than one buyer's tabs can cause.
-pub(super) const ATTEMPTS: usize = 8;
+pub(super) const ATTEMPTS: usize = 16;
 
 /// One line of one cart, as the path names it for this caller.
 #[derive(Debug)]
@@ -53,7 +55,17 @@ impl Place {
     }
 }
 
-/// 503 after the last of [`ATTEMPTS`].
+/// How long the loser of a race stands back, at random, so that not all come again at once.
+const STAND_BACK_MAX: Duration = Duration::from_millis(10);
+
+pub(super) async fn stand_back() {
+    // The last bytes of a UUIDv7 are random.
+    let share = f64::from(Uuid::now_v7().as_bytes()[15]) / f64::from(u8::MAX);
+    tokio::time::sleep(STAND_BACK_MAX.mul_f64(share)).await;
+}
+
+/// 409 after the last of [`ATTEMPTS`].
 pub(super) fn contended() -> Problem {
-    Problem::unavailable("The cart is being edited by many at once. Nothing was changed.")
+    let detail = "The cart is being edited by many at once. Nothing was changed; send the edit again.";
+    Problem::conflict("cart-contended", "The cart is contended", detail).retry_after(1)
 }

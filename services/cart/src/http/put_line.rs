@@ -15,7 +15,7 @@ use sqlx::PgPool;
 
 use super::{
     cart_json::{self, CartJson},
-    line_edit::{ATTEMPTS, Place, contended},
+    line_edit::{ATTEMPTS, Place, contended, stand_back},
     refusal, wanted_line,
 };
 use crate::{
@@ -47,7 +47,7 @@ pub(super) struct PutLine {
         (status = 200, description = "The cart after the edit, with ETag", body = CartJson),
         (status = 403, description = "`unit_price` with a publishable key"),
         (status = 404, description = "No such cart"),
-        (status = 409, description = "A checkout has the cart (`cart-locked`), or it is an order (`cart-closed`)"),
+        (status = 409, description = "A checkout has the cart (`cart-locked`), it is an order (`cart-closed`), or too many edit it at once (`cart-contended`)"),
         (status = 412, description = "The version has changed"),
         (status = 422, description = "A field cannot be used, the product is unknown, or a limit is exceeded")
     )
@@ -72,6 +72,7 @@ pub(super) async fn put_line(
         if write_line(&context.db, &edited, &line).await? {
             return cart_json::shown(&context.secret, &edited);
         }
+        stand_back().await;
     }
     Err(contended())
 }

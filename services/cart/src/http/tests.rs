@@ -104,6 +104,22 @@ async fn what_cannot_be_used_is_refused_with_its_place() {
 }
 
 #[tokio::test]
+async fn many_edits_at_once_all_find_their_turn() {
+    let database = TestDatabase::create("cart", &MIGRATOR).await;
+    let shop = open_shop(&database.db).await;
+    let (_, headers, _) = create(&shop, &shop.storefront, &[], two_lanterns()).await;
+    let path = headers[header::LOCATION].to_str().expect("text").to_owned();
+    let edits = (1..=12).map(|quantity| {
+        let (shop, line) = (&shop, format!("{path}/lines/candle"));
+        async move { shop.send(&shop.storefront, (Method::PUT, &line), &[], json!({"quantity": quantity})).await.0 }
+    });
+    assert_eq!(futures::future::join_all(edits).await, [StatusCode::OK; 12]);
+    let cart = shop.send(&shop.storefront, (Method::GET, &path), &[], Value::Null).await.2;
+    assert_eq!((&cart["version"], cart["lines"].as_array().map(Vec::len)), (&json!(13), Some(2)));
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
 async fn a_key_makes_one_cart_and_requests_without_one_make_a_cart_each() {
     let database = TestDatabase::create("cart", &MIGRATOR).await;
     let db = &database.db;

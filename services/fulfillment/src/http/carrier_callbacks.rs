@@ -61,8 +61,9 @@ pub(crate) struct Applied {
     pub(crate) shipped: usize,
 }
 
+/// Takes what the carrier tells of its shipments.
 #[utoipa::path(
-    post, path = "/v1/carrier/callbacks", tag = "fulfillment", request_body = CarrierCallback, security(()),
+    operation_id = "receive_carrier_callback", post, path = "/v1/carrier/callbacks", tag = "fulfillment", request_body = CarrierCallback, security(()),
     params(("Carrier-Signature" = String, Header, description = "t=<unix seconds>,v1=<hex HMAC-SHA256 of t.body>")),
     responses(
         (status = 200, body = Applied),

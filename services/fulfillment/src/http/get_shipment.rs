@@ -11,8 +11,9 @@ use makegood_contracts::id::ShipmentId;
 
 use super::shipment_view::{self, Shipment, Which};
 
+/// Reads a shipment.
 #[utoipa::path(
-    get, path = "/v1/admin/shipments/{id}", tag = "fulfillment", params(("id" = String, Path)),
+    operation_id = "get_shipment", get, path = "/v1/admin/shipments/{id}", tag = "fulfillment", params(("id" = String, Path)),
     responses((status = 200, body = Shipment), (status = 404, description = "No such shipment in this shop"))
 )]
 pub(crate) async fn handle(

@@ -26,8 +26,9 @@ pub(crate) struct Shipments {
     data: Vec<Shipment>,
 }
 
+/// Lists the shipments of an order.
 #[utoipa::path(
-    get, path = "/v1/admin/shipments", tag = "fulfillment", params(ListShipments),
+    operation_id = "list_shipments", get, path = "/v1/admin/shipments", tag = "fulfillment", params(ListShipments),
     responses((status = 200, body = Shipments))
 )]
 pub(crate) async fn handle(

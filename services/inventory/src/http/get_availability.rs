@@ -26,8 +26,9 @@ pub(crate) struct WarehouseAvailability {
     available: i64,
 }
 
+/// Says how many units of a SKU a buyer can have, and where.
 #[utoipa::path(
-    get, path = "/v1/availability/{sku}", tag = "inventory", params(("sku" = String, Path)),
+    operation_id = "get_availability", get, path = "/v1/availability/{sku}", tag = "inventory", params(("sku" = String, Path)),
     responses((status = 200, body = Availability), (status = 404, description = "The shop has never had this SKU"))
 )]
 pub(crate) async fn handle(

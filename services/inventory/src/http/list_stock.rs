@@ -45,8 +45,9 @@ pub(crate) struct Stock {
     available: i64,
 }
 
+/// Lists what is on hand and what of it is allocated, by SKU and warehouse.
 #[utoipa::path(
-    get, path = "/v1/admin/stock", tag = "inventory", params(ListStock),
+    operation_id = "list_stock", get, path = "/v1/admin/stock", tag = "inventory", params(ListStock),
     responses((status = 200, body = StockPage), (status = 422, description = "A parameter cannot be used"))
 )]
 pub(crate) async fn handle(

@@ -15,8 +15,9 @@ pub(crate) struct Warehouses {
     data: Vec<Warehouse>,
 }
 
+/// Lists all warehouses, in the order in which stock is taken from them.
 #[utoipa::path(
-    get, path = "/v1/admin/warehouses", tag = "inventory",
+    operation_id = "list_warehouses", get, path = "/v1/admin/warehouses", tag = "inventory",
     responses((status = 200, body = Warehouses))
 )]
 pub(crate) async fn handle(State(http): State<HttpContext>, caller: Caller) -> Result<axum::Json<Warehouses>, Problem> {

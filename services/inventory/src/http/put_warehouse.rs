@@ -29,8 +29,9 @@ pub(crate) struct Warehouse {
     pub(crate) priority: i32,
 }
 
+/// Makes a warehouse, or changes its priority.
 #[utoipa::path(
-    put, path = "/v1/admin/warehouses/{code}", tag = "inventory", request_body = PutWarehouse,
+    operation_id = "put_warehouse", put, path = "/v1/admin/warehouses/{code}", tag = "inventory", request_body = PutWarehouse,
     params(("code" = String, Path, description = "1 to 32 of A-Z a-z 0-9 . _ -")),
     responses((status = 200, body = Warehouse), (status = 422, description = "The code or the priority cannot be used"))
 )]

@@ -51,8 +51,9 @@ pub(crate) struct OnHand {
     on_hand: i64,
 }
 
+/// Counts goods in, all of the call or none.
 #[utoipa::path(
-    post, path = "/v1/admin/stock/receipts", tag = "inventory", request_body = ReceiveStock,
+    operation_id = "receive_stock", post, path = "/v1/admin/stock/receipts", tag = "inventory", request_body = ReceiveStock,
     params(("Idempotency-Key" = String, Header, description = "Goods are counted once per key")),
     responses(
         (status = 201, body = ReceivedStock),

@@ -1,6 +1,6 @@
 //! Moving many sagas at once: load what is not at hand, run the transitions, write, and reload whoever lost a race.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context as _;
 use makegood_chassis::clock::DbClock;
@@ -43,6 +43,8 @@ pub(crate) struct Advanced {
 pub(crate) struct Working {
     instance: Instance,
     from_revision: i32,
+    /// Not read just now: another replica may have moved it since.
+    is_from_cache: bool,
     log: Vec<LogRow>,
     outgoing: Outgoing,
 }
@@ -65,7 +67,8 @@ impl Advance {
         anyhow::bail!("{} events lost every race for their saga's revision", open.len())
     }
 
-    /// One round of applying. Returns the places of events whose saga was moved by another replica meanwhile.
+    /// One round of applying. Returns the places of events whose saga was moved by another replica meanwhile: its write
+    /// lost the race for the revision, or an answer came to a question that only the other replica knows to have asked.
     async fn round(
         &self,
         cache: &mut SagaCache,
@@ -75,10 +78,17 @@ impl Advance {
     ) -> anyhow::Result<Vec<usize>> {
         let mut working = self.gather(cache, events, &open).await?;
         let now = self.clock.now();
+        let mut stale = HashSet::new();
         for place in &open {
             let (id, event) = &events[*place];
             advanced.verdicts[*place] = match working.get_mut(id) {
-                Some(one) => Some(one.apply(event, now)?),
+                Some(one) => {
+                    let verdict = one.apply(event, now)?;
+                    if one.is_from_cache && matches!(verdict, Verdict::Unexpected(_)) {
+                        stale.insert(*id);
+                    }
+                    Some(verdict)
+                }
                 None => {
                     tracing::warn!(saga_id = %id, ?event, "an event for a saga that is not known");
                     None
@@ -88,6 +98,9 @@ impl Advance {
         let mut moves = Vec::with_capacity(working.len());
         let mut outgoing = HashMap::new();
         for (id, one) in working {
+            if stale.contains(&id) {
+                continue;
+            }
             outgoing.insert(id, one.outgoing);
             if one.log.is_empty() {
                 cache.keep(id, one.instance);
@@ -101,13 +114,13 @@ impl Advance {
             true => Default::default(),
             false => saga_store::write(&mut *self.db.acquire().await?, &moves).await.context("writing sagas")?,
         };
-        let mut lost = Vec::new();
+        let mut lost = stale;
         for one in moves {
             if written.contains(&one.id) {
                 cache.keep(one.id, one.instance);
             } else {
                 outgoing.remove(&one.id);
-                lost.push(one.id);
+                lost.insert(one.id);
             }
         }
         for (_, more) in outgoing {
@@ -135,7 +148,7 @@ impl Advance {
         for place in open {
             let id = events[*place].0;
             if let Some(instance) = cache.take(id) {
-                working.insert(id, Working::of(instance));
+                working.insert(id, Working { is_from_cache: true, ..Working::of(instance) });
             }
         }
         Ok(working)
@@ -183,7 +196,13 @@ impl Advance {
 
 impl Working {
     pub(crate) fn of(instance: Instance) -> Self {
-        Self { from_revision: instance.revision, instance, log: Vec::new(), outgoing: Outgoing::default() }
+        Self {
+            from_revision: instance.revision,
+            is_from_cache: false,
+            instance,
+            log: Vec::new(),
+            outgoing: Outgoing::default(),
+        }
     }
 
     /// Runs one transition and collects what it means for the log and the bus.
@@ -200,6 +219,8 @@ impl Working {
                 tracing::error!(saga_id = %self.instance.state.saga_id, why, ?event, "a reply contradicts what was decided");
                 self.log(event, &[])?;
             }
+            // It is read anew, and then either makes sense or is told.
+            Verdict::Unexpected(_) if self.is_from_cache => {}
             Verdict::Unexpected(why) => {
                 tracing::error!(saga_id = %self.instance.state.saga_id, why, ?event, "an event that cannot be");
             }

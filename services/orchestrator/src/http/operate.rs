@@ -15,7 +15,7 @@ use makegood_chassis::{
 };
 use makegood_contracts::{account::Account, id::SagaId, plain_text::is_plain_text};
 use makegood_saga::{event::Event, transition::Verdict};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -47,10 +47,20 @@ pub(crate) struct Resolution {
     output: Value,
 }
 
+/// Where the saga is after the operation.
+#[derive(Debug, Serialize, ToSchema)]
+struct Moved {
+    id: String,
+    state: String,
+    /// The current step; null once ended.
+    step: Option<String>,
+    revision: i32,
+}
+
 /// Sends what is out, or parked, again at once, with a fresh budget of attempts.
 #[utoipa::path(post, path = "/v1/admin/sagas/{id}/retry", tag = "sagas", request_body = Operation,
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header), ("If-Match" = Option<String>, Header)),
-    responses((status = 200), (status = 404), (status = 409), (status = 412)))]
+    responses((status = 200, body = Moved), (status = 404), (status = 409), (status = 412)))]
 pub(crate) async fn retry_saga(
     State(admin): State<Admin>,
     Path(id): Path<String>,
@@ -65,7 +75,7 @@ pub(crate) async fn retry_saga(
 /// Turns the saga around: everything it did is made good. Refused once the pivot is reached.
 #[utoipa::path(post, path = "/v1/admin/sagas/{id}/compensate", tag = "sagas", request_body = Operation,
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header), ("If-Match" = Option<String>, Header)),
-    responses((status = 200), (status = 404), (status = 409), (status = 412)))]
+    responses((status = 200, body = Moved), (status = 404), (status = 409), (status = 412)))]
 pub(crate) async fn compensate_saga(
     State(admin): State<Admin>,
     Path(id): Path<String>,
@@ -80,7 +90,7 @@ pub(crate) async fn compensate_saga(
 /// Takes a parked step as settled by hand, and goes on.
 #[utoipa::path(post, path = "/v1/admin/sagas/{id}/resolve", tag = "sagas", request_body = Resolution,
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header), ("If-Match" = Option<String>, Header)),
-    responses((status = 200), (status = 404), (status = 409), (status = 412)))]
+    responses((status = 200, body = Moved), (status = 404), (status = 409), (status = 412)))]
 pub(crate) async fn resolve_saga(
     State(admin): State<Admin>,
     Path(id): Path<String>,
@@ -164,12 +174,12 @@ impl Operator<'_> {
             return Err(Problem::conflict("saga-not-possible", "The saga cannot do that now", why));
         }
         let (one, outgoing) = working.into_move(id);
-        let answer = serde_json::json!({
-            "id": shown.to_string(),
-            "state": one.instance.state.condition().as_str(),
-            "step": one.instance.state.current_step(&one.instance.definition),
-            "revision": one.instance.revision,
-        });
+        let answer = Moved {
+            id: shown.to_string(),
+            state: one.instance.state.condition().as_str().to_owned(),
+            step: one.instance.state.current_step(&one.instance.definition).map(str::to_owned),
+            revision: one.instance.revision,
+        };
         let revision = one.instance.revision;
         if saga_store::write(tx, &[one]).await?.is_empty() {
             return Err(moved_meanwhile(revision));

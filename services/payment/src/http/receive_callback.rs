@@ -24,7 +24,7 @@ pub(super) struct Callback {
 
 /// Takes a hint: the operation is asked about at once, and what the provider answers then is what counts.
 #[utoipa::path(
-    post, path = "/v1/provider/callbacks", tag = "payments", request_body = Callback,
+    post, path = "/v1/provider/callbacks", tag = "payments", request_body = Callback, security(()),
     params(("Provider-Signature" = String, Header, description = "`t=<unix seconds>,v1=<hex HMAC-SHA256 of \"t.body\">`")),
     responses(
         (status = 204, description = "Stored; a repeated event changes nothing"),

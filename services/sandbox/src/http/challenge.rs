@@ -32,7 +32,7 @@ pub(super) struct FinishChallenge {
 
 /// The page that the buyer is sent to. The id is the secret: whoever has the address may answer.
 #[utoipa::path(
-    get, path = "/provider/v1/challenges/{id}", tag = "sandbox", params(("id" = String, Path)),
+    get, path = "/provider/v1/challenges/{id}", tag = "sandbox", params(("id" = String, Path)), security(()),
     responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "No such challenge"))
 )]
 pub(super) async fn show_challenge(
@@ -57,7 +57,7 @@ pub(super) async fn show_challenge(
 
 /// Answers the challenge, once.
 #[utoipa::path(
-    post, path = "/provider/v1/challenges/{id}", tag = "sandbox", params(("id" = String, Path)), request_body = FinishChallenge,
+    post, path = "/provider/v1/challenges/{id}", tag = "sandbox", params(("id" = String, Path)), security(()), request_body = FinishChallenge,
     responses(
         (status = 200, description = "Decided; the merchant gets a callback"),
         (status = 404, description = "No such challenge"),

@@ -37,7 +37,7 @@ pub(super) struct Summary {
 
 /// Sums of the provider's books over all charges whose reference begins so.
 #[utoipa::path(
-    get, path = "/sandbox/books/summary", tag = "sandbox", params(Filter),
+    operation_id = "read_books_summary", get, path = "/sandbox/books/summary", tag = "sandbox", params(Filter),
     responses((status = 200, body = Summary), (status = 422, description = "The prefix is empty"))
 )]
 pub(super) async fn read_summary(
