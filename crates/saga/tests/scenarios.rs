@@ -131,7 +131,7 @@ fn each_step_refused_undoes_what_was_done_in_reverse() {
         let mut play = Play::new(&definition);
         play.run(|send| match send.direction {
             Direction::Do if send.step == step => Some(Outcome::refused("no", "because")),
-            _ => done(send),
+            Direction::Do | Direction::Undo => done(send),
         });
         if definition.index_of(step).expect("a step") <= pivot {
             assert_eq!(play.state.condition(), Condition::Compensated, "{step}");
@@ -183,7 +183,7 @@ fn every_undo_that_fails_is_repeated_until_it_works_and_parked_when_it_never_doe
             let participant = |send: &Send| match send.direction {
                 Direction::Do if send.step == "capture_payment" => Some(Outcome::refused("no", "declined")),
                 Direction::Undo if send.step == step && !(heals && send.attempt > 5) => Some(Outcome::retry("not now")),
-                _ => done(send),
+                Direction::Do | Direction::Undo => done(send),
             };
             play.run(participant);
             while !play.state.phase.has_ended() && play.wait() {
