@@ -5,6 +5,7 @@
 //! platform starts it again. At SIGTERM or Ctrl-C it becomes unready, takes nothing new, finishes what runs, and exits with 0.
 
 mod api_description;
+mod api_problems;
 mod health;
 mod http_server;
 mod role_worker;

@@ -7,6 +7,7 @@ use utoipa::openapi::{
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
+use super::api_problems;
 use crate::roles::Role;
 
 /// Self-contained: it loads nothing but /openapi.json, so it works without a network.
@@ -47,6 +48,7 @@ fn describe(roles: &[Role]) -> OpenApi {
     for role in roles {
         document.merge(role.openapi());
     }
+    api_problems::describe(&mut document);
     document
 }
 
@@ -61,6 +63,25 @@ mod tests {
         assert_eq!(document["components"]["securitySchemes"][SECURITY_SCHEME]["scheme"], "bearer");
         for path in ["/v1/carts", "/v1/checkouts", "/v1/admin/sagas/{id}", "/v1/availability/{sku}"] {
             assert!(document["paths"].get(path).is_some(), "{path} is not described");
+        }
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own_and_every_answer_what_3_1_asks_for() {
+        let document = serde_json::to_value(describe(&Role::ALL)).expect("serializes");
+        let mut names = std::collections::HashSet::new();
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("operations") {
+                let name = operation["operationId"].as_str().unwrap_or_default();
+                assert!(!name.is_empty() && names.insert(name.to_owned()), "{method} {path} is called `{name}`");
+                assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+                for (status, answer) in operation["responses"].as_object().expect("answers") {
+                    let told = answer["description"].as_str().unwrap_or_default();
+                    let is_refusal = !status.starts_with(['2', '3']);
+                    let is_problem = answer["content"].get("application/problem+json").is_some();
+                    assert!(!told.is_empty() && is_problem == is_refusal, "{method} {path} {status}: {answer}");
+                }
+            }
         }
     }
 }

@@ -5,17 +5,23 @@ use makegood_contracts::id::SagaId;
 use makegood_messaging::bus::Bus;
 use makegood_testing::{SHOP, ShopApi, TestDatabase, nats_url};
 use serde_json::{Value, json};
+use sha2::Digest as _;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::router;
 use crate::{MIGRATOR, invariants::INVARIANTS};
 
+/// The smallest definition there is.
+const TRIP: &str =
+    "saga: trip\nversion: 1\nsteps:\n  - step: book_flight\n    command: flights.book_flight\n    input: {}\n";
+
 /// A saga that has ended, with this input.
 async fn ended(db: &PgPool, input: Value) -> String {
     let id = Uuid::now_v7();
     sqlx::query(
-        r"insert into saga (id, definition, version, reference, customer, state, revision, progress, input, finished_at)
+        r"with begun as (insert into saga_log (saga_id, revision, event) values ($1, 1, '{}'))
+          insert into saga (id, definition, version, reference, customer, state, revision, progress, input, finished_at)
           select $1, name, version, $2, 'ann@example.com', 'completed', 1, '{}', $3, now() from definition limit 1",
     )
     .bind(id)
@@ -28,7 +34,9 @@ async fn ended(db: &PgPool, input: Value) -> String {
 }
 
 async fn open_shop(db: &PgPool) -> ShopApi {
-    sqlx::query("insert into definition (name, version, yaml, sha256) values ('trip', 1, 'x', 'x')")
+    sqlx::query("insert into definition (name, version, yaml, sha256) values ('trip', 1, $1, $2)")
+        .bind(TRIP)
+        .bind(sha2::Sha256::digest(TRIP).to_vec())
         .execute(db)
         .await
         .expect("writes a definition");
