@@ -2,9 +2,9 @@
 //!
 //! Stock comes in by receipts (`http`). A saga holds what a cart wants for a while, extends the hold when
 //! payment starts, allocates it to warehouses when payment is sure, and commits it when the money is taken
-//! (`commands`); a hold that nobody confirms ends by itself (`reservation_expiry`).
+//! (`commands`); a hold that nobody confirms ends by itself (`hold_expiry`).
 //!
-//! Reading order: `reservation` decides which warehouse serves whom, `hold` what a hold may become and what it
+//! Reading order: `hold_plan` decides which warehouse serves whom, `hold` what a hold may become and what it
 //! counts for; both are pure. Then the commands, the expiry, the HTTP, and `invariants`, which prove it all afterwards.
 //!
 //! **One lock order.** Every transaction locks hold rows first, in the order of their ids, and then stock rows, in the
@@ -13,13 +13,13 @@
 mod config;
 
 mod hold;
-mod reservation;
+mod hold_plan;
 mod warehouse_code;
 
 mod commands;
 mod store;
 
-mod reservation_expiry;
+mod hold_expiry;
 
 mod http;
 
@@ -47,7 +47,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// Handles commands and ends overdue holds until shutdown.
 pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {
-    tokio::try_join!(commands::participant(worker.clone(), &config).run(), reservation_expiry::run(worker))?;
+    tokio::try_join!(commands::participant(worker.clone(), &config).run(), hold_expiry::run(worker))?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::reservation::{self, FreeStock, Order, Pick, Plan};
+use crate::hold_plan::{self, FreeStock, Order, Pick, Plan};
 
 pub(crate) async fn handle(
     tx: &mut PgConnection,
@@ -29,7 +29,7 @@ pub(crate) async fn handle(
     let free = lock_free_stock(tx, jobs).await?;
     let orders: Vec<Order<'_>> =
         jobs.iter().map(|job| Order { account: job.input.account, lines: &job.input.lines }).collect();
-    let plans = reservation::plan_all(free, &orders);
+    let plans = hold_plan::plan_all(free, &orders);
     let holds: Vec<NewHold<'_>> = jobs.iter().zip(&plans).filter_map(|(job, plan)| new_hold(job, plan)).collect();
     let deadlines = take(tx, &holds, ttl_seconds).await?;
     if deadlines.len() < holds.len() {
@@ -58,7 +58,7 @@ fn outcome(plan: &Plan, deadline: Option<&OffsetDateTime>) -> anyhow::Result<Out
             Ok(Outcome::Done { output: serde_json::to_value(HeldStock { expires_at: *expires_at })? })
         }
         (Plan::Hold(_), None) => Ok(Outcome::defect("The saga holds stock already: a saga has one hold.")),
-        (Plan::OutOfStock(shortages), _) => Ok(Outcome::refused("out_of_stock", reservation::describe(shortages))),
+        (Plan::OutOfStock(shortages), _) => Ok(Outcome::refused("out_of_stock", hold_plan::describe(shortages))),
         (Plan::Unusable, _) => {
             Ok(Outcome::refused("invalid_lines", "Stock is held for at least one line, each of a positive quantity."))
         }

@@ -9,8 +9,8 @@ use super::*;
 use crate::{
     MIGRATOR,
     commands::hold_stock,
+    hold_expiry::{Round, expire_due},
     invariants::INVARIANTS,
-    reservation_expiry::{Round, expire_due},
     test_stock::{counters, stock_up},
 };
 
