@@ -85,7 +85,7 @@ impl Bench {
 
     /// The next `count` replies on this test's own subject, read without a consumer of the stream.
     async fn listen(&self) -> async_nats::Subscriber {
-        let client = async_nats::connect(nats_url()).await.expect("connects");
+        let client = client().await;
         let subscriber = client.subscribe(self.reply_to.clone()).await.expect("subscribes");
         client.flush().await.expect("flushed");
         subscriber
@@ -130,6 +130,19 @@ async fn take_replies(subscriber: &mut async_nats::Subscriber, count: usize) -> 
 
 fn is_done(reply: &Reply) -> bool {
     matches!(reply.outcome, Outcome::Done { .. })
+}
+
+/// A connection of the test's own, with the user and password of the URL, which async-nats does not read by itself.
+async fn client() -> async_nats::Client {
+    let url = makegood_testing::nats_url();
+    let address: async_nats::ServerAddr = url.parse().expect("the URL of a NATS server");
+    let options = match (address.username(), address.password()) {
+        (Some(user), Some(password)) => {
+            async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+        }
+        _ => async_nats::ConnectOptions::new(),
+    };
+    options.connect(address).await.expect("connects")
 }
 
 async fn local<T>(test: impl Future<Output = T>) -> T {
@@ -231,7 +244,7 @@ async fn a_deleted_consumer_is_made_again_and_commands_sent_again_are_handled() 
         let mut replies = bench.listen().await;
         bench.send(&[bench.command(Uuid::now_v7(), Direction::Do, "x")]).await;
         take_replies(&mut replies, 1).await;
-        let jetstream = jetstream::new(async_nats::connect(nats_url()).await.expect("connects"));
+        let jetstream = jetstream::new(client().await);
         jetstream.delete_consumer_from_stream(bench.service, subject::COMMAND_STREAM).await.expect("deleted");
         bench.send(&[bench.command(Uuid::now_v7(), Direction::Do, "x")]).await;
         // The new consumer reads the stream from its beginning, so the first command is answered once more.
