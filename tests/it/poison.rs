@@ -24,7 +24,10 @@ async fn poison_becomes_dead_letters_and_orders_complete_beside_it() {
     system.finish().await;
 }
 
-/// Service, subject, what was kept of the message.
+/// The subject under which a reply is parked that nobody asked for.
+const SENSELESS: &str = "reply.>";
+
+/// Service, subject, what was kept of the message; of a senseless reply, its outcome.
 type Letters = BTreeMap<(&'static str, String, String), usize>;
 
 /// Says nonsense of every kind, and returns what must be found of it.
@@ -57,6 +60,10 @@ async fn poison(system: &System) -> Letters {
         jetstream.publish(subject, body).await;
         *letters.entry((service, subject.to_owned(), kept)).or_default() += 1;
     }
+    // Replies to a saga that does not exist: the one that was said, and the inventory's answer to the misfit.
+    for outcome in ["done", "failed"] {
+        letters.insert(("orchestrator", SENSELESS.to_owned(), outcome.to_owned()), 1);
+    }
     letters
 }
 
@@ -69,7 +76,12 @@ async fn dead_letters(system: &System) -> Letters {
             .expect("reads");
         for (subject, payload, reason) in found {
             assert!(!reason.is_empty(), "{service}: {subject}");
-            let kept = String::from_utf8(payload).expect("what was said");
+            let mut kept = String::from_utf8(payload).expect("what was said");
+            if subject == SENSELESS {
+                let event: serde_json::Value = serde_json::from_str(&kept).expect("an event");
+                kept =
+                    event.pointer("/outcome/status").and_then(|status| status.as_str()).expect("a status").to_owned();
+            }
             *letters.entry((service, subject, kept)).or_default() += 1;
         }
     }
