@@ -67,8 +67,8 @@ pub async fn record(conn: &mut PgConnection, decided: &[(&StepKey, &Outcome)]) -
     if written == lasting.len() as u64 { Ok(()) } else { Err(AlreadyDecided.into()) }
 }
 
-/// The same where nothing can be pending. A plain insert, because looking for a conflict first costs a third more on
-/// the hot path, and a duplicate rolls everything back anyway.
+/// The same where nothing can be pending. A plain insert, since a speculative one writes an extra WAL record for each
+/// row, and a duplicate rolls everything back anyway.
 pub(crate) async fn record_first(conn: &mut PgConnection, decided: &[(&StepKey, &Outcome)]) -> anyhow::Result<()> {
     let lasting = lasting(decided);
     if lasting.is_empty() {

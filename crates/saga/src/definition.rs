@@ -93,7 +93,8 @@ impl Retry {
     /// Before the pivot: a minute with the default timeout, then the saga turns around.
     pub const FORWARD: Self =
         Self { attempts: 12, initial: Duration::from_millis(200), factor: 2, max: Duration::from_secs(10) };
-    /// Undoing, and whatever comes after the pivot: there is no other way, so about an hour, then an operator.
+    /// Undoing, and whatever comes after the pivot: there is no other way, so eight minutes of silence or some twenty-five
+    /// of failures, then an operator.
     pub const NO_WAY_BACK: Self =
         Self { attempts: 100, initial: Duration::from_millis(200), factor: 2, max: Duration::from_secs(30) };
 
