@@ -40,6 +40,9 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 /// A fast shutdown writes a checkpoint.
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
+/// The system's limit for a socket's path is 107 bytes, of which PostgreSQL takes up to 15 for the file's name.
+const MAX_SOCKET_FOLDER: usize = 90;
+
 /// Sets the server up in `<postgres_home>/postgres`, unless that was done before, and stops one that an earlier run left
 /// running there. `state` keeps its password, port and log.
 pub async fn prepare(wheels: &Wheels, state: &Path, durability: Durability, notify: &Notify) -> Result<Postgres> {
@@ -61,12 +64,13 @@ pub async fn prepare(wheels: &Wheels, state: &Path, durability: Durability, noti
     remove_stale_postmaster_pid(&data, &identity.mark, notify)?;
     let port = crate::port::keep(&state.join("postgres.port"), "PostgreSQL", notify)?;
     let ready_file = data.join("postmaster.pid");
+    let socket_folder = socket_folder(&folder);
     Ok(Postgres {
-        url: format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres"),
+        url: url(&password, port, socket_folder),
         launch: Launch {
             identity,
             program: wheels.postgres_bin.join("postgres"),
-            args: arguments(&data, port, durability),
+            args: arguments(&data, port, socket_folder, durability),
             env: Vec::new(),
             run_as: wheels.postgres_user.clone(),
             log: state.join("postgres.log"),
@@ -76,13 +80,29 @@ pub async fn prepare(wheels: &Wheels, state: &Path, durability: Durability, noti
     })
 }
 
+/// Where the server's socket goes: its own folder, which nobody else may enter. None when the path is too long, or has
+/// characters that mean something in a setting or a URL.
+fn socket_folder(folder: &Path) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-');
+    folder.to_str().filter(|text| text.len() <= MAX_SOCKET_FOLDER && text.bytes().all(is_plain))
+}
+
+/// Through the socket where there is one: a round trip costs a third less there. The port stands in it too, for whoever
+/// knows no `host` parameter.
+fn url(password: &str, port: u16, socket_folder: Option<&str>) -> String {
+    let tcp = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres");
+    match socket_folder {
+        Some(folder) => format!("{tcp}?host={}", folder.replace('/', "%2F")),
+        None => tcp,
+    }
+}
+
 /// As flags and not in a file, so that a cluster made by an earlier build runs with this build's settings.
-fn arguments(data: &Path, port: u16, durability: Durability) -> Vec<OsString> {
+fn arguments(data: &Path, port: u16, socket_folder: Option<&str>, durability: Durability) -> Vec<OsString> {
     let mut settings = vec![
         "listen_addresses=127.0.0.1".to_owned(),
         format!("port={port}"),
-        // A socket's path has a limit of about 100 bytes, which a home may exceed.
-        "unix_socket_directories=".to_owned(),
+        format!("unix_socket_directories={}", socket_folder.unwrap_or_default()),
         "max_connections=200".to_owned(),
         // Many small commits: checkpoints seldom, so that few pages are logged in full. (This build has no lz4 for those.)
         "max_wal_size=4GB".to_owned(),
