@@ -11,6 +11,10 @@ pub const START_SAGA: &str = "orchestrator.start_saga";
 pub const SIGNAL_SAGA: &str = "orchestrator.signal_saga";
 pub const CANCEL_SAGA: &str = "orchestrator.cancel_saga";
 
+/// Where the orchestrator notes which sagas have just ended: arrays of [`SagaEnded`] over plain NATS, kept by nobody. For
+/// whoever waits; a note may be lost, and then the saga itself must be asked.
+pub const SAGAS_ENDED: &str = "note.sagas_ended.v1";
+
 /// Starts a saga once per `saga_id`; the newest released version of the definition is taken and kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StartSaga {
@@ -62,6 +66,13 @@ pub struct SagaEnd<I = Value> {
 pub enum Ending {
     Completed,
     Compensated,
+}
+
+/// One line of a [`SAGAS_ENDED`] note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SagaEnded {
+    pub saga_id: Uuid,
+    pub ended: Ending,
 }
 
 /// The refusal that a saga was undone for.

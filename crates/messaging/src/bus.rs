@@ -15,6 +15,7 @@ use async_nats::{
         stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy, StorageType},
     },
 };
+use futures::{Stream, StreamExt as _};
 use makegood_contracts::subject;
 use tokio::sync::watch;
 
@@ -140,6 +141,29 @@ impl Bus {
         let sends = encode_arrays(items)?.into_iter().map(|body| self.publish(subject, body));
         futures::future::try_join_all(sends).await?;
         Ok(())
+    }
+}
+
+/// Notes: over plain NATS, kept by nobody.
+impl Bus {
+    /// Tells whoever listens at this moment. A note that is lost is only logged: nobody may rely on it.
+    pub async fn note<T: serde::Serialize>(&self, subject: &'static str, items: &[T]) {
+        let bodies = encode_arrays(items).unwrap_or_else(|error| {
+            tracing::error!(subject, error = format!("{error:#}"), "a note could not be encoded");
+            Vec::new()
+        });
+        for body in bodies {
+            if let Err(error) = self.client.publish(subject, body.into()).await {
+                tracing::debug!(subject, %error, "a note could not be sent");
+            }
+        }
+    }
+
+    /// The bodies of notes from now on.
+    pub async fn listen(&self, subject: &'static str) -> anyhow::Result<impl Stream<Item = Vec<u8>> + use<>> {
+        let subscription = self.client.subscribe(subject).await.with_context(|| format!("subscribing to {subject}"))?;
+        self.client.flush().await.with_context(|| format!("subscribing to {subject}"))?;
+        Ok(subscription.map(|message| message.payload.to_vec()))
     }
 }
 

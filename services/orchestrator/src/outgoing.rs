@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use makegood_contracts::{
     command::{Command, Direction, StepKey},
-    orchestrator::{Ending, SagaEnd},
+    orchestrator::{Ending, SAGAS_ENDED, SagaEnd, SagaEnded},
     subject,
 };
 use makegood_messaging::bus::Bus;
@@ -26,6 +26,7 @@ const PENDING_SUFFIX: &str = ".pending";
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     by_subject: HashMap<String, Vec<Command>>,
+    ended: Vec<SagaEnded>,
 }
 
 impl Outgoing {
@@ -42,7 +43,10 @@ impl Outgoing {
                 self.push(command, command_of(instance, key, 1, None, payload)?);
                 Ok(())
             }
-            Effect::Finish => Ok(()),
+            Effect::Finish => {
+                self.ended.push(SagaEnded { saga_id: instance.state.saga_id, ended: ending(&instance.state) });
+                Ok(())
+            }
         }
     }
 
@@ -66,10 +70,12 @@ impl Outgoing {
         for (subject, commands) in other.by_subject {
             self.by_subject.entry(subject).or_default().extend(commands);
         }
+        self.ended.extend(other.ended);
     }
 
     /// Publishes all of it. What cannot be published is sent again at its step's deadline, so that is only logged.
     pub(crate) async fn publish(self, bus: &Bus) {
+        bus.note(SAGAS_ENDED, &self.ended).await;
         let sends = self.by_subject.iter().map(|(subject, commands)| bus.publish_all(subject, commands));
         for sent in futures::future::join_all(sends).await {
             if let Err(error) = sent {

@@ -1,0 +1,182 @@
+//! A PostgreSQL, a NATS, an orchestrator and a participant of the run's own, each a process; gone when it ends.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use makegood_chassis::{
+    config::Config,
+    database::{self, Purpose},
+};
+use makegood_servers::{
+    http_ready,
+    leftover::Identity,
+    nats, port,
+    postgres::{self, Durability},
+    process::{Launch, Process, Signal},
+    token, wheels,
+};
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::{Args, participant};
+use crate::{
+    keys,
+    progress::{notify, step},
+    roles::Role,
+};
+
+/// The benchmark's saga.
+pub(super) const DEFINITION: &str = "bench";
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Longer than a role drains for.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Everything that runs, in the order in which it began.
+pub(super) struct System {
+    processes: Vec<Process>,
+    folder: PathBuf,
+    pub(super) nats_url: String,
+    pub(super) orchestrator_db: PgPool,
+    pub(super) participant_db: PgPool,
+}
+
+/// Resident memory of the two roles.
+#[derive(Debug, Serialize)]
+pub(super) struct Memory {
+    pub(super) orchestrator_mb: f64,
+    pub(super) participant_mb: f64,
+}
+
+impl System {
+    pub(super) async fn start(args: &Args) -> Result<Self> {
+        let folder = folder(&args.home)?;
+        let notify = notify();
+        let wheels = wheels::find(&args.servers, &folder, &notify)?;
+        let prepared = postgres::prepare(&wheels, &folder, Durability::PowerLoss, &notify);
+        let database = step("setting up PostgreSQL", prepared).await?;
+        let bus = nats::prepare(&wheels, &folder, &notify).await?;
+        let (database_server, bus_server) = step("starting PostgreSQL and NATS", async {
+            tokio::try_join!(Process::start(database.launch, notify.clone()), Process::start(bus.launch, notify.clone()))
+        })
+        .await?;
+        let config = config(&folder, database.url, bus.url)?;
+        database::migrate(&config, Role::Orchestrator.name(), &makegood_orchestrator::MIGRATOR).await?;
+        database::migrate(&config, participant::SERVICE, &participant::MIGRATOR).await?;
+        let definitions = folder.join("definitions");
+        fs::create_dir(&definitions).context("creating the folder of definitions")?;
+        fs::write(definitions.join("bench.v1.yaml"), definition(args)).context("writing the definition")?;
+
+        let mut processes = vec![database_server, bus_server];
+        let launches = [orchestrator(&folder, &config, &definitions)?, participant(&folder, &config)?];
+        for launch in launches {
+            let name = format!("starting {}", launch.identity.name);
+            processes.push(step(&name, Process::start(launch, notify.clone())).await?);
+        }
+        let open = async |service| {
+            database::connect(&database::service_url(&config, service)?, service, Purpose::Admin).await
+        };
+        Ok(Self {
+            processes,
+            folder,
+            orchestrator_db: open(Role::Orchestrator.name()).await?,
+            participant_db: open(participant::SERVICE).await?,
+            nats_url: config.nats_url,
+        })
+    }
+
+    /// Stops all, last first, and removes their data.
+    pub(super) async fn stop(&mut self) -> Result<()> {
+        for process in self.processes.iter_mut().rev() {
+            process.stop().await?;
+        }
+        fs::remove_dir_all(&self.folder).with_context(|| format!("removing {}", self.folder.display()))
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        let of = |place: usize| self.processes.get(place).and_then(Process::pid).map_or(0.0, resident_mb);
+        Memory { orchestrator_mb: of(2), participant_mb: of(3) }
+    }
+}
+
+/// A fresh folder in the home, which lies on the disk that is to be measured.
+fn folder(home: &Path) -> Result<PathBuf> {
+    let folder = home.join(format!("bench-{}", std::process::id()));
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    fs::canonicalize(&folder).with_context(|| format!("looking into {}", folder.display()))
+}
+
+fn config(folder: &Path, database_url: String, nats_url: String) -> Result<Config> {
+    let secret = token::keep(&folder.join("secret"))?;
+    let api_keys = folder.join("api_keys.json");
+    keys::test_keys(folder, &api_keys, &secret)?;
+    Ok(Config { database_url, nats_url, secret, api_keys })
+}
+
+fn definition(args: &Args) -> String {
+    let step = |number: u16| {
+        let command = if args.refuse_step == Some(number) { "refuse_effect" } else { "make_effect" };
+        let service = participant::SERVICE;
+        format!("  - step: step_{number}\n    command: {service}.{command}\n    compensate: {service}.undo_effect\n")
+    };
+    let steps: String = (1..=args.steps).map(step).collect();
+    format!("saga: {DEFINITION}\nversion: 1\nsteps:\n{steps}")
+}
+
+fn orchestrator(folder: &Path, config: &Config, definitions: &Path) -> Result<Launch> {
+    let ops_port = port::choose()?;
+    let args = ["serve", Role::Orchestrator.name(), "--definitions"];
+    let mut launch = launch(folder, config, Role::Orchestrator.name(), &args)?;
+    launch.args.push(definitions.into());
+    launch.env.push(("MAKEGOOD_PORT".to_owned(), port::choose()?.to_string()));
+    launch.env.push(("MAKEGOOD_OPS_PORT".to_owned(), ops_port.to_string()));
+    launch.identity.mark = definitions.display().to_string();
+    launch.is_ready = Box::new(move |_pid| http_ready::answers_ok(ops_port, "/readyz"));
+    Ok(launch)
+}
+
+fn participant(folder: &Path, config: &Config) -> Result<Launch> {
+    let mut launch = launch(folder, config, participant::SERVICE, &["bench", "participant", "--api-keys"])?;
+    launch.args.push(config.api_keys.clone().into());
+    launch.identity.mark = config.api_keys.display().to_string();
+    Ok(launch)
+}
+
+fn launch(folder: &Path, config: &Config, name: &str, args: &[&str]) -> Result<Launch> {
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Ok(Launch {
+        identity: Identity {
+            name: format!("the {name}"),
+            pid_file: folder.join(format!("{name}.pid")),
+            mark: String::new(),
+            stop_signal: Signal::TERM,
+            stop_within: STOP_WITHIN,
+        },
+        program: std::env::current_exe().context("finding our own program")?,
+        args: args.iter().map(Into::into).collect(),
+        env: vec![
+            variable("DATABASE_URL", &config.database_url),
+            variable("NATS_URL", &config.nats_url),
+            variable("MAKEGOOD_SECRET", &config.secret),
+            variable("MAKEGOOD_API_KEYS", &config.api_keys.display().to_string()),
+            variable("NO_COLOR", "1"),
+        ],
+        run_as: None,
+        log: folder.join(format!("{name}.log")),
+        ready_within: READY_WITHIN,
+        // The load's first sagas wait for a participant that comes later.
+        is_ready: Box::new(|_pid| true),
+    })
+}
+
+/// 0 where the system does not tell it as Linux does.
+fn resident_mb(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes: f64 = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default();
+    kilobytes / 1_000.0
+}
