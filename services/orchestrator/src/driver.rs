@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use makegood_contracts::subject;
 use makegood_messaging::{
     backoff::Backoff,
-    consumer::{Consumer, ack_all},
+    consumer::{Consumer, Message, ack_all},
     dead_letter::{self, DeadLetter},
     worker::Worker,
 };
@@ -28,10 +28,11 @@ use crate::{definitions::Definitions, due_sagas, inbox::Inbox, outgoing::Outgoin
 const MAX_MESSAGES: usize = 64;
 /// Events of one transaction. More are written in several, so that no statement grows without bound.
 const MAX_EVENTS: usize = 512;
-/// A round that wrote so many sagas shows load, and the next one waits for company first: sagas then move in step, and
-/// every statement down the line serves more of them (docs/performance.md has what it brought). When few are under way
-/// nothing waits.
+/// A round that wrote so many sagas shows load, and a next one that begins with fewer than `ENOUGH` waits for company:
+/// sagas then move in step, and every statement down the line serves more of them (docs/performance.md has what it
+/// brought). When few are under way nothing waits, and neither does what has come together already.
 const BUSY: usize = 5;
+const ENOUGH: usize = 32;
 const LINGER: Duration = Duration::from_millis(2);
 /// Deadlines and recoveries that wait for the loop.
 const INTERNAL_QUEUE: usize = 64;
@@ -74,9 +75,6 @@ impl Driver {
     async fn drive(mut self) -> anyhow::Result<()> {
         let mut written = 0;
         loop {
-            if written >= BUSY {
-                tokio::time::sleep(LINGER).await;
-            }
             let mut messages = Vec::new();
             let mut inbox = Inbox::default();
             tokio::select! {
@@ -90,16 +88,19 @@ impl Driver {
                 },
                 Some(events) = self.internal.recv() => inbox.events.extend(events),
             }
-            // What the other sources have waiting goes along: one commit serves all.
-            for source in [&mut self.replies, &mut self.commands] {
-                if let Some(Some(batch)) = source.next_batch(MAX_MESSAGES).now_or_never() {
-                    messages.extend(batch);
-                }
-            }
+            self.take_waiting(&mut messages);
             if !inbox.read(&self.worker, &messages).await {
                 return Ok(());
             }
-            written = inbox.events.len() + inbox.starts.len();
+            if written >= BUSY && inbox.len() < ENOUGH {
+                tokio::time::sleep(LINGER).await;
+                let read = messages.len();
+                self.take_waiting(&mut messages);
+                if !inbox.read(&self.worker, &messages[read..]).await {
+                    return Ok(());
+                }
+            }
+            written = inbox.len();
             match self.settle(inbox).await {
                 Some(outgoing) => {
                     let bus = self.worker.bus.clone();
@@ -107,6 +108,15 @@ impl Driver {
                     tokio::task::spawn_local(async move { tokio::join!(outgoing.publish(&bus), ack_all(&messages)) });
                 }
                 None => return Ok(()),
+            }
+        }
+    }
+
+    /// What the sources have waiting: one commit serves all of it.
+    fn take_waiting(&mut self, messages: &mut Vec<Message>) {
+        for source in [&mut self.replies, &mut self.commands] {
+            if let Some(Some(batch)) = source.next_batch(MAX_MESSAGES).now_or_never() {
+                messages.extend(batch);
             }
         }
     }

@@ -23,6 +23,10 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len() + self.events.len()
+    }
+
     /// Reads a batch. What cannot be read is parked alone, and the rest of its message goes on; false when shutdown came
     /// before that was possible.
     pub(crate) async fn read(&mut self, worker: &Worker, messages: &[Message]) -> bool {
