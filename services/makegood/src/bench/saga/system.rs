@@ -20,7 +20,7 @@ use makegood_servers::{
     token, wheels,
 };
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, postgres::PgConnectOptions};
 
 use super::{Args, participant};
 use crate::{
@@ -31,6 +31,9 @@ use crate::{
 
 /// The benchmark's saga.
 pub(super) const DEFINITION: &str = "bench";
+
+/// More than a run of ten seconds writes.
+const AGED_MEGABYTES: usize = 1_500;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Longer than a role drains for.
@@ -64,6 +67,7 @@ impl System {
             tokio::try_join!(Process::start(database.launch, notify.clone()), Process::start(bus.launch, notify.clone()))
         })
         .await?;
+        step("recycling PostgreSQL's log", age_wal(&database.url)).await?;
         let config = config(&folder, database.url, bus.url)?;
         database::migrate(&config, Role::Orchestrator.name(), &makegood_orchestrator::MIGRATOR).await?;
         database::migrate(&config, participant::SERVICE, &participant::MIGRATOR).await?;
@@ -101,6 +105,20 @@ impl System {
         let of = |place: usize| self.processes.get(place).and_then(Process::pid).map_or(0.0, resident_mb);
         Memory { orchestrator_mb: of(2), participant_mb: of(3) }
     }
+}
+
+/// A new server makes each file of its write-ahead log when it needs it, and every commit waits meanwhile; one that has run
+/// for a while uses old ones again. This makes the run's server like that: files are filled and given back.
+async fn age_wal(database_url: &str) -> Result<()> {
+    let server: PgConnectOptions = database_url.parse().context("the server's own URL")?;
+    let mut admin = server.connect().await.context("connecting to PostgreSQL")?;
+    sqlx::query("alter system set min_wal_size = '2GB'").execute(&mut admin).await?;
+    sqlx::query("select pg_reload_conf()").execute(&mut admin).await?;
+    for _ in 0..AGED_MEGABYTES {
+        sqlx::query("select pg_logical_emit_message(false, 'bench', repeat('x', 1024 * 1024))").execute(&mut admin).await?;
+    }
+    sqlx::query("checkpoint").execute(&mut admin).await.context("giving the log's files back")?;
+    admin.close().await.context("closing the connection")
 }
 
 /// A fresh folder in the home, which lies on the disk that is to be measured.
