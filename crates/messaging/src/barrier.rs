@@ -8,7 +8,12 @@ use makegood_contracts::{
     command::{Direction, StepKey},
     reply::Outcome,
 };
-use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query, types::Json};
+use sqlx::{
+    PgConnection, Postgres,
+    postgres::{PgArguments, PgQueryResult},
+    query::Query,
+    types::Json,
+};
 use uuid::Uuid;
 
 /// Another transaction decided one of the keys meanwhile: roll back, and answer from [`outcomes`].
@@ -16,8 +21,20 @@ use uuid::Uuid;
 #[error("a command of this batch was decided by another transaction")]
 pub struct AlreadyDecided;
 
+/// Its partitions' names begin with it.
+const TABLE: &str = "barrier";
+
 /// The code with which an action is refused that comes after its own compensation.
 pub const COMPENSATED: &str = "compensated";
+
+/// The statement's last part, which stores the outcomes; `$1` to `$4` are theirs.
+#[macro_export]
+macro_rules! insert_first {
+    () => {
+        "insert into barrier (saga_id, step, direction, outcome)
+         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])"
+    };
+}
 
 /// Keys as three arrays, for `unnest`.
 fn columns<'a>(keys: impl Iterator<Item = &'a StepKey>) -> (Vec<Uuid>, Vec<&'a str>, Vec<&'static str>) {
@@ -74,16 +91,32 @@ pub(crate) async fn record_first(conn: &mut PgConnection, decided: &[(&StepKey, 
     if lasting.is_empty() {
         return Ok(());
     }
-    let inserted = bind(
-        r"insert into barrier (saga_id, step, direction, outcome)
-          select * from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])",
-        &lasting,
-    )
-    .execute(conn)
-    .await;
-    match inserted {
+    decided_or(bind(insert_first!(), &lasting).execute(conn).await)
+}
+
+/// A statement that has an effect and ends with [`insert_first!`](crate::insert_first): `bind` adds its parameters from `$5` on.
+/// None of the outcomes may be `Failed`, which is not stored.
+///
+/// # Errors
+/// [`AlreadyDecided`], with no effect.
+pub async fn statement<'q>(
+    conn: &mut PgConnection,
+    sql: &'static str,
+    decided: &[(&'q StepKey, &'q Outcome)],
+    bind_more: impl FnOnce(Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments>,
+) -> anyhow::Result<()> {
+    decided_or(bind_more(bind(sql, decided)).execute(conn).await)
+}
+
+/// A key that is there already is the barrier's answer and no failure.
+fn decided_or(executed: Result<PgQueryResult, sqlx::Error>) -> anyhow::Result<()> {
+    match executed {
         Ok(_) => Ok(()),
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(AlreadyDecided.into()),
+        Err(sqlx::Error::Database(error))
+            if error.is_unique_violation() && error.table().is_some_and(|table| table.starts_with(TABLE)) =>
+        {
+            Err(AlreadyDecided.into())
+        }
         Err(error) => Err(error.into()),
     }
 }

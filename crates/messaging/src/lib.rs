@@ -4,6 +4,7 @@
 //! [`barrier`] in the effect's own transaction; what cannot be handled is parked in [`dead_letter`].
 //! [`event_log`] writes down what has become true, and publishes and applies it.
 
+pub mod at_hand;
 pub mod backoff;
 pub mod barrier;
 pub mod bus;

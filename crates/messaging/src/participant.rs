@@ -34,6 +34,7 @@ use sqlx::PgConnection;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
+    at_hand::AtHand,
     backoff::Backoff,
     consumer::{Consumer, Message, ack_all},
     worker::Worker,
@@ -57,9 +58,15 @@ pub struct Job<T> {
     pub input: T,
 }
 
+/// What the verbs of a participant work with.
+struct Desk {
+    worker: Worker,
+    connections: AtHand,
+}
+
 /// How a verb's deliveries become answers. Erases the input's type.
 trait Verb {
-    fn answer<'a>(&'a self, worker: &'a Worker, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>>;
+    fn answer<'a>(&'a self, desk: &'a Desk, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>>;
     /// Whether it may run beside other verbs, because it waits for the outside.
     fn is_call(&self) -> bool;
 }
@@ -85,6 +92,18 @@ impl Participant {
         F: AsyncFn(&mut PgConnection, &[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
     {
         self.verbs.insert(verb, Rc::new(once::Once::new(verb, once::Kind::Action, handler)));
+        self
+    }
+
+    /// A step's action whose handler runs one statement in no transaction, with the barrier's rows in it
+    /// ([`crate::barrier::statement`]): effect and outcome are one round trip, where a transaction takes four. It can decide nothing
+    /// by what it reads, so its outcomes must be known before.
+    pub fn statement<I, F>(mut self, verb: &'static str, handler: F) -> Self
+    where
+        I: DeserializeOwned + 'static,
+        F: AsyncFn(&mut PgConnection, &[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
+    {
+        self.verbs.insert(verb, Rc::new(once::Once::new(verb, once::Kind::Statement, handler)));
         self
     }
 
@@ -122,6 +141,7 @@ impl Participant {
             Consumer::new(&worker.bus, subject::COMMAND_STREAM, self.service, filter, worker.shutdown.clone());
         let replying = Rc::new(Semaphore::new(MAX_REPLYING));
         let calling = Rc::new(Semaphore::new(MAX_CALLING));
+        let desk = Rc::new(Desk { connections: AtHand::new(worker.db.clone()), worker: worker.clone() });
         let mut waiting: Vec<(String, Vec<Message>)> = Vec::new();
         let mut busy: HashSet<String> = HashSet::new();
         let (handled, mut when_handled) = mpsc::unbounded_channel();
@@ -148,7 +168,7 @@ impl Participant {
                 }
                 // A task of its own: sqlx must not be dropped in the middle of a BEGIN, and this loop may be.
                 let turn = Turn { subject, handled: handled.clone() };
-                tokio::task::spawn_local(run_batch(worker.clone(), verb, turn, messages, permit));
+                tokio::task::spawn_local(run_batch(Rc::clone(&desk), verb, turn, messages, permit));
             }
         }
         // Every permit back means that every batch has been answered or given up for redelivery.
@@ -200,14 +220,15 @@ fn by_subject(waiting: &mut Vec<(String, Vec<Message>)>, messages: Vec<Message>)
 }
 
 /// Runs one verb's batch, and says so when its transaction is over: publishing the replies overlaps with the next one.
-async fn run_batch(worker: Worker, verb: Rc<dyn Verb>, turn: Turn, messages: Vec<Message>, _permit: Permit) {
-    let answers = match delivery::decode(&worker, &turn.subject, &messages).await {
-        Some(deliveries) => Some(verb.answer(&worker, deliveries).await),
+async fn run_batch(desk: Rc<Desk>, verb: Rc<dyn Verb>, turn: Turn, messages: Vec<Message>, _permit: Permit) {
+    let worker = &desk.worker;
+    let answers = match delivery::decode(worker, &turn.subject, &messages).await {
+        Some(deliveries) => Some(verb.answer(&desk, deliveries).await),
         None => None,
     };
     drop(turn);
     if let Some(answers) = answers
-        && send_replies(&worker, answers).await
+        && send_replies(worker, answers).await
     {
         ack_all(&messages).await;
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use makegood_contracts::subject;
 use makegood_messaging::{
+    at_hand::AtHand,
     backoff::Backoff,
     consumer::{Consumer, Message, ack_all},
     dead_letter::{self, DeadLetter},
@@ -63,7 +64,7 @@ impl Driver {
         let consumer =
             |stream, filter| Consumer::new(&worker.bus, stream, "orchestrator", vec![filter], worker.shutdown.clone());
         Self {
-            advance: Advance { db: worker.db.clone(), clock: worker.clock.clone(), definitions },
+            advance: Advance { connections: AtHand::new(worker.db.clone()), clock: worker.clock.clone(), definitions },
             cache: SagaCache::default(),
             commands: consumer(subject::COMMAND_STREAM, subject::commands_of("orchestrator")),
             replies: consumer(subject::REPLY_STREAM, subject::REPLY_SUBJECTS.to_owned()),

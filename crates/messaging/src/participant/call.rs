@@ -5,10 +5,10 @@ use makegood_contracts::{command::StepKey, reply::Outcome};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Job, Verb,
+    Desk, Job, Verb,
     delivery::{Answer, Delivery, answer_job, read_inputs},
 };
-use crate::{barrier, worker::Worker};
+use crate::barrier;
 
 pub(super) struct Call<I, F> {
     verb: &'static str,
@@ -27,9 +27,11 @@ where
 
     /// Answers what the barrier knows and calls for the rest. An error answers "try again": whether the outside did
     /// anything is then found out under the same key by the next attempt.
-    async fn settle(&self, worker: &Worker, jobs: Vec<Job<I>>) -> anyhow::Result<Vec<Answer>> {
+    async fn settle(&self, desk: &Desk, jobs: Vec<Job<I>>) -> anyhow::Result<Vec<Answer>> {
         let keys: Vec<&StepKey> = jobs.iter().map(|job| &job.key).collect();
-        let known = barrier::outcomes(&mut *worker.db.acquire().await?, &keys).await?;
+        let mut connection = desk.connections.take().await?;
+        let known = barrier::outcomes(&mut connection, &keys).await?;
+        desk.connections.keep(connection);
         let mut answers = Vec::with_capacity(jobs.len());
         let mut open = Vec::with_capacity(jobs.len());
         for (job, outcome) in jobs.into_iter().zip(known) {
@@ -67,10 +69,10 @@ where
     I: DeserializeOwned + 'static,
     F: AsyncFn(&[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
 {
-    fn answer<'a>(&'a self, worker: &'a Worker, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>> {
+    fn answer<'a>(&'a self, desk: &'a Desk, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>> {
         async move {
-            let (jobs, mut answers) = read_inputs(worker, deliveries).await;
-            match self.settle(worker, jobs).await {
+            let (jobs, mut answers) = read_inputs(&desk.worker, deliveries).await;
+            match self.settle(desk, jobs).await {
                 Ok(settled) => answers.extend(settled),
                 // Without an answer the orchestrator asks again at the step's deadline.
                 Err(error) => {

@@ -5,22 +5,23 @@ use std::time::Duration;
 use futures::future::{FutureExt as _, LocalBoxFuture};
 use makegood_contracts::{command::StepKey, reply::Outcome};
 use serde::de::DeserializeOwned;
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::{
-    Job, Verb,
+    Desk, Job, Verb,
     delivery::{Answer, Delivery, answer_job, read_inputs},
 };
 use crate::{
     backoff::Backoff,
     barrier::{self, AlreadyDecided},
     dead_letter::{self, DeadLetter},
-    worker::Worker,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Action,
+    /// An action that is one statement, barrier and all.
+    Statement,
     Undo,
 }
 
@@ -52,7 +53,7 @@ where
     }
 
     /// Works until every job is answered. Gives up, without an answer, only at shutdown.
-    async fn settle(&self, worker: &Worker, jobs: Vec<Job<I>>) -> Vec<Answer> {
+    async fn settle(&self, desk: &Desk, jobs: Vec<Job<I>>) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(jobs.len());
         let mut batches = vec![jobs];
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
@@ -60,32 +61,46 @@ where
             if jobs.is_empty() {
                 continue;
             }
-            match self.attempt(worker, &jobs).await {
+            match self.attempt(desk, &jobs).await {
                 Ok(outcomes) => {
                     answers.extend(jobs.into_iter().zip(outcomes).map(|(job, outcome)| answer_job(job, outcome)));
                     backoff.reset();
                 }
-                Err(Setback::Decided) => batches.push(self.answer_decided(worker, jobs, &mut answers).await),
+                Err(Setback::Decided) => batches.push(self.answer_decided(desk, jobs, &mut answers).await),
                 Err(Setback::Transient(error)) => {
                     tracing::warn!(verb = self.verb, error = format!("{error:#}"), "batch will be tried again");
                     tokio::select! {
                         () = tokio::time::sleep(backoff.next_delay()) => batches.push(jobs),
-                        () = worker.shutdown.token.cancelled() => return answers,
+                        () = desk.worker.shutdown.token.cancelled() => return answers,
                     }
                 }
                 Err(Setback::Defect(_)) if jobs.len() > 1 => {
                     let rest = jobs.split_off(jobs.len() / 2);
                     batches.extend([rest, jobs]);
                 }
-                Err(Setback::Defect(error)) => answers.extend(self.park(worker, jobs, error).await),
+                Err(Setback::Defect(error)) => answers.extend(self.park(desk, jobs, error).await),
             }
         }
         answers
     }
 
     /// One transaction: tombstones, effects, outcomes, commit.
-    async fn attempt(&self, worker: &Worker, jobs: &[Job<I>]) -> Result<Vec<Outcome>, Setback> {
-        let mut tx = worker.db.begin().await.map_err(|error| sort(error.into()))?;
+    async fn attempt(&self, desk: &Desk, jobs: &[Job<I>]) -> Result<Vec<Outcome>, Setback> {
+        let mut connection = desk.connections.take().await.map_err(|error| sort(error.into()))?;
+        let outcomes = match self.kind {
+            Kind::Statement => self.handle(&mut connection, jobs).await.map_err(sort)?,
+            Kind::Action | Kind::Undo => self.attempt_transaction(&mut connection, jobs).await?,
+        };
+        desk.connections.keep(connection);
+        Ok(outcomes)
+    }
+
+    async fn attempt_transaction(
+        &self,
+        connection: &mut PgConnection,
+        jobs: &[Job<I>],
+    ) -> Result<Vec<Outcome>, Setback> {
+        let mut tx = connection.begin().await.map_err(|error| sort(error.into()))?;
         let outcomes = match self.run(&mut tx, jobs).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -100,19 +115,8 @@ where
         Ok(outcomes)
     }
 
-    async fn run(&self, tx: &mut PgConnection, jobs: &[Job<I>]) -> anyhow::Result<Vec<Outcome>> {
-        let keys: Vec<&StepKey> = jobs.iter().map(|job| &job.key).collect();
-        let outcomes = match self.kind {
-            Kind::Action => (self.handler)(tx, jobs).await?,
-            Kind::Undo => {
-                let was_here = barrier::entomb(tx, &keys).await?;
-                if was_here.iter().all(|here| *here) {
-                    (self.handler)(tx, jobs).await?
-                } else {
-                    self.undo_some(tx, jobs, &was_here).await?
-                }
-            }
-        };
+    async fn handle(&self, connection: &mut PgConnection, jobs: &[Job<I>]) -> anyhow::Result<Vec<Outcome>> {
+        let outcomes = (self.handler)(connection, jobs).await?;
         anyhow::ensure!(
             outcomes.len() == jobs.len(),
             "{} answered {} of {} jobs",
@@ -120,6 +124,22 @@ where
             outcomes.len(),
             jobs.len()
         );
+        Ok(outcomes)
+    }
+
+    async fn run(&self, tx: &mut PgConnection, jobs: &[Job<I>]) -> anyhow::Result<Vec<Outcome>> {
+        let keys: Vec<&StepKey> = jobs.iter().map(|job| &job.key).collect();
+        let outcomes = match self.kind {
+            Kind::Action | Kind::Statement => self.handle(tx, jobs).await?,
+            Kind::Undo => {
+                let was_here = barrier::entomb(tx, &keys).await?;
+                if was_here.iter().all(|here| *here) {
+                    self.handle(tx, jobs).await?
+                } else {
+                    self.undo_some(tx, jobs, &was_here).await?
+                }
+            }
+        };
         let decided: Vec<_> = keys.into_iter().zip(&outcomes).collect();
         barrier::record_first(tx, &decided).await?;
         Ok(outcomes)
@@ -136,7 +156,7 @@ where
         // Job by job: null compensations are rare, and jobs need not be cloneable for it.
         for (job, here) in jobs.iter().zip(was_here) {
             if *here {
-                outcomes.extend((self.handler)(tx, std::slice::from_ref(job)).await?);
+                outcomes.extend(self.handle(tx, std::slice::from_ref(job)).await?);
             } else {
                 outcomes.push(Outcome::done());
             }
@@ -145,10 +165,10 @@ where
     }
 
     /// Answers what the barrier knows; returns what is left to run.
-    async fn answer_decided(&self, worker: &Worker, jobs: Vec<Job<I>>, answers: &mut Vec<Answer>) -> Vec<Job<I>> {
+    async fn answer_decided(&self, desk: &Desk, jobs: Vec<Job<I>>, answers: &mut Vec<Answer>) -> Vec<Job<I>> {
         let keys: Vec<&StepKey> = jobs.iter().map(|job| &job.key).collect();
-        let known = match worker.db.acquire().await {
-            Ok(mut conn) => barrier::outcomes(&mut conn, &keys).await,
+        let known = match desk.connections.take().await {
+            Ok(mut connection) => barrier::outcomes(&mut connection, &keys).await,
             Err(error) => Err(error),
         };
         let known = match known {
@@ -170,14 +190,14 @@ where
 
     /// The culprit stands alone: park it with its reason. A duplicate's handler may have stumbled over its own earlier
     /// effect, so the barrier is asked first.
-    async fn park(&self, worker: &Worker, jobs: Vec<Job<I>>, error: anyhow::Error) -> Vec<Answer> {
+    async fn park(&self, desk: &Desk, jobs: Vec<Job<I>>, error: anyhow::Error) -> Vec<Answer> {
         let mut answers = Vec::new();
-        for job in self.answer_decided(worker, jobs, &mut answers).await {
+        for job in self.answer_decided(desk, jobs, &mut answers).await {
             let reason = format!("{} failed on {}: {error:#}", self.verb, job.key);
             let key = job.key.to_string();
             let deliveries = i64::from(job.attempt);
             let letter = DeadLetter { subject: self.verb, payload: key.as_bytes(), reason: reason.clone(), deliveries };
-            if dead_letter::park(&worker.db, &worker.shutdown, letter).await {
+            if dead_letter::park(&desk.worker.db, &desk.worker.shutdown, letter).await {
                 answers.push(answer_job(job, Outcome::defect(reason)));
             }
         }
@@ -219,10 +239,10 @@ where
     I: DeserializeOwned + 'static,
     F: AsyncFn(&mut PgConnection, &[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
 {
-    fn answer<'a>(&'a self, worker: &'a Worker, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>> {
+    fn answer<'a>(&'a self, desk: &'a Desk, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>> {
         async move {
-            let (jobs, mut answers) = read_inputs(worker, deliveries).await;
-            answers.extend(self.settle(worker, jobs).await);
+            let (jobs, mut answers) = read_inputs(&desk.worker, deliveries).await;
+            answers.extend(self.settle(desk, jobs).await);
             answers
         }
         .boxed_local()

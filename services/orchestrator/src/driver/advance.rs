@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Context as _;
 use makegood_chassis::clock::DbClock;
 use makegood_contracts::orchestrator::StartSaga;
+use makegood_messaging::at_hand::AtHand;
 use makegood_saga::{
     effect::Effect,
     event::Event,
     state::State,
     transition::{Verdict, transition},
 };
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 const MAX_RELOADS: usize = 5;
 
 pub(crate) struct Advance {
-    pub(crate) db: PgPool,
+    pub(crate) connections: AtHand,
     pub(crate) clock: DbClock,
     pub(crate) definitions: Definitions,
 }
@@ -112,7 +112,12 @@ impl Advance {
         moves.sort_unstable_by_key(|one| one.id);
         let written = match moves.is_empty() {
             true => Default::default(),
-            false => saga_store::write(&mut *self.db.acquire().await?, &moves).await.context("writing sagas")?,
+            false => {
+                let mut connection = self.connections.take().await?;
+                let written = saga_store::write(&mut connection, &moves).await.context("writing sagas")?;
+                self.connections.keep(connection);
+                written
+            }
         };
         let mut lost = stale;
         for one in moves {
@@ -142,7 +147,9 @@ impl Advance {
         missing.dedup();
         let mut working = HashMap::new();
         if !missing.is_empty() {
-            let loaded = saga_store::load(&mut *self.db.acquire().await?, &self.definitions, &missing).await?;
+            let mut connection = self.connections.take().await?;
+            let loaded = saga_store::load(&mut connection, &self.definitions, &missing).await?;
+            self.connections.keep(connection);
             working.extend(loaded.into_iter().map(|(id, instance)| (id, Working::of(instance))));
         }
         for place in open {
@@ -181,7 +188,9 @@ impl Advance {
         if rows.is_empty() {
             return Ok(Outgoing::default());
         }
-        let new = saga_store::start(&mut *self.db.acquire().await?, &rows).await.context("starting sagas")?;
+        let mut connection = self.connections.take().await?;
+        let new = saga_store::start(&mut connection, &rows).await.context("starting sagas")?;
+        self.connections.keep(connection);
         drop(rows);
         let mut outgoing = Outgoing::default();
         for (id, (_, one)) in begun {

@@ -10,7 +10,9 @@ use makegood_chassis::{
 };
 use makegood_contracts::reply::Outcome;
 use makegood_messaging::{
+    barrier,
     bus::Bus,
+    insert_first,
     participant::{Job, Participant},
     worker::Worker,
 };
@@ -53,22 +55,22 @@ async fn participate(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let bus = Bus::connect(&config.nats_url, "makegood-bench").await?;
     let worker = Worker { db, bus, clock, shutdown };
     Participant::new(SERVICE, worker)
-        .action("make_effect", make_effects)
+        .statement("make_effect", make_effects)
         .action("refuse_effect", refuse_effects)
         .undo("undo_effect", undo_effects)
         .run()
         .await
 }
 
-async fn make_effects(tx: &mut PgConnection, jobs: &[Job<Value>]) -> anyhow::Result<Vec<Outcome>> {
-    let (sagas, steps): (Vec<_>, Vec<_>) = jobs.iter().map(|job| (job.key.saga_id, job.key.step.as_str())).unzip();
-    sqlx::query("insert into effect (saga_id, step) select * from unnest($1::uuid[], $2::text[])")
-        .bind(sagas)
-        .bind(steps)
-        .execute(tx)
-        .await
-        .context("making effects")?;
-    Ok(jobs.iter().map(|_| Outcome::Done { output: Value::Null }).collect())
+async fn make_effects(connection: &mut PgConnection, jobs: &[Job<Value>]) -> anyhow::Result<Vec<Outcome>> {
+    let outcomes = vec![Outcome::done(); jobs.len()];
+    let decided: Vec<_> = jobs.iter().map(|job| &job.key).zip(&outcomes).collect();
+    let sql = concat!(
+        "with made as (insert into effect (saga_id, step) select * from unnest($1::uuid[], $2::text[])) ",
+        insert_first!()
+    );
+    barrier::statement(connection, sql, &decided, |query| query).await.context("making effects")?;
+    Ok(outcomes)
 }
 
 async fn refuse_effects(_tx: &mut PgConnection, jobs: &[Job<Value>]) -> anyhow::Result<Vec<Outcome>> {

@@ -64,7 +64,10 @@ impl System {
         let database = step("setting up PostgreSQL", prepared).await?;
         let bus = nats::prepare(&wheels, &folder, &notify).await?;
         let (database_server, bus_server) = step("starting PostgreSQL and NATS", async {
-            tokio::try_join!(Process::start(database.launch, notify.clone()), Process::start(bus.launch, notify.clone()))
+            tokio::try_join!(
+                Process::start(database.launch, notify.clone()),
+                Process::start(bus.launch, notify.clone())
+            )
         })
         .await?;
         step("recycling PostgreSQL's log", age_wal(&database.url)).await?;
@@ -81,9 +84,8 @@ impl System {
             let name = format!("starting {}", launch.identity.name);
             processes.push(step(&name, Process::start(launch, notify.clone())).await?);
         }
-        let open = async |service| {
-            database::connect(&database::service_url(&config, service)?, service, Purpose::Admin).await
-        };
+        let open =
+            async |service| database::connect(&database::service_url(&config, service)?, service, Purpose::Admin).await;
         Ok(Self {
             processes,
             folder,
@@ -115,7 +117,9 @@ async fn age_wal(database_url: &str) -> Result<()> {
     sqlx::query("alter system set min_wal_size = '2GB'").execute(&mut admin).await?;
     sqlx::query("select pg_reload_conf()").execute(&mut admin).await?;
     for _ in 0..AGED_MEGABYTES {
-        sqlx::query("select pg_logical_emit_message(false, 'bench', repeat('x', 1024 * 1024))").execute(&mut admin).await?;
+        sqlx::query("select pg_logical_emit_message(false, 'bench', repeat('x', 1024 * 1024))")
+            .execute(&mut admin)
+            .await?;
     }
     sqlx::query("checkpoint").execute(&mut admin).await.context("giving the log's files back")?;
     admin.close().await.context("closing the connection")
