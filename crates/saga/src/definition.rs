@@ -1,6 +1,7 @@
 //! A definition: a table of steps that can be read aloud, from YAML.
 
 mod check;
+pub mod compatibility;
 mod duration;
 mod input;
 mod yaml;

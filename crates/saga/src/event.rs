@@ -23,6 +23,17 @@ pub enum Event {
     Retried { actor: String, reason: String },
     /// An operator turns the saga around.
     CompensationForced { actor: String, reason: String },
+    /// An operator holds the saga: what comes is taken in, nothing is sent, and its timers stand still.
+    Paused { actor: String, reason: String },
+    /// An operator lets a paused saga go on.
+    Resumed { actor: String, reason: String },
+    /// An operator goes on without a step; later steps read this output in its place.
+    StepSkipped { step: String, actor: String, reason: String, output: Value },
+    /// An operator calls the saga off: it turns around once what is out is decided.
+    CancelledByOperator { actor: String, reason: String },
+    /// An operator has moved the saga to another version of its definition. Made by
+    /// [`move_version`](crate::transition::move_version), which has both at hand.
+    VersionMoved { from: u32, to: u32, actor: String, reason: String },
     /// An operator has settled the parked step by hand: as done (with this output) on the way forward, as undone on
     /// the way back.
     Resolved { step: String, actor: String, reason: String, output: Value },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use makegood_contracts::orchestrator::Reason;
+use makegood_contracts::{command::Direction, orchestrator::Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -35,6 +35,9 @@ pub struct State {
     /// It needs an operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked: Option<Parked>,
+    /// An operator holds it. It may be parked at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,8 +100,11 @@ pub enum Status {
     Refused,
     /// Its attempts are used up; whether it took effect is not known, so it is undone.
     Unknown,
-    /// Its await passed its deadline and the definition goes on without it.
+    /// The saga goes on without it: its await passed its deadline, or an operator skipped it.
     Skipped,
+    /// Skipped by an operator while it was out, and done all the same: later steps keep to the stand-in, and on the way
+    /// back it is undone.
+    DoneAnyway,
     /// The undo is out.
     Undoing,
     /// The undo failed and will be sent again when due.
@@ -107,6 +113,28 @@ pub enum Status {
 }
 
 impl Status {
+    /// Which way the step goes: what is sent next, if anything is.
+    pub const fn direction(self) -> Direction {
+        match self {
+            Self::Undoing | Self::UndoRetrying | Self::Undone => Direction::Undo,
+            Self::Idle
+            | Self::Sent
+            | Self::Retrying
+            | Self::Pending
+            | Self::Waiting
+            | Self::Done
+            | Self::Refused
+            | Self::Unknown
+            | Self::Skipped
+            | Self::DoneAnyway => Direction::Do,
+        }
+    }
+
+    /// Its undo has been sent and is not yet known to have worked.
+    pub const fn is_being_undone(self) -> bool {
+        matches!(self, Self::Undoing | Self::UndoRetrying)
+    }
+
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     const fn is_idle(&self) -> bool {
         matches!(self, Self::Idle)
@@ -120,6 +148,16 @@ pub struct Parked {
     pub why: String,
 }
 
+/// Who holds the saga, why, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// The saga's clock stands still at this instant.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    pub actor: String,
+    pub reason: String,
+}
+
 /// How a saga is listed and searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
@@ -127,17 +165,20 @@ pub enum Condition {
     Waiting,
     Compensating,
     Finishing,
+    /// Held by an operator, whatever it would do otherwise.
+    Paused,
     Parked,
     Completed,
     Compensated,
 }
 
 impl Condition {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Running,
         Self::Waiting,
         Self::Compensating,
         Self::Finishing,
+        Self::Paused,
         Self::Parked,
         Self::Completed,
         Self::Compensated,
@@ -149,6 +190,7 @@ impl Condition {
             Self::Waiting => "waiting",
             Self::Compensating => "compensating",
             Self::Finishing => "finishing",
+            Self::Paused => "paused",
             Self::Parked => "parked",
             Self::Completed => "completed",
             Self::Compensated => "compensated",
@@ -169,6 +211,7 @@ impl State {
             reasons: Vec::new(),
             called_off: None,
             parked: None,
+            paused: None,
         }
     }
 
@@ -188,15 +231,18 @@ impl State {
         }
     }
 
-    /// When the next deadline is; none while parked or ended.
+    /// When the next deadline is; none while paused, parked or ended.
     pub fn wake_at(&self) -> Option<OffsetDateTime> {
-        if self.parked.is_some() || self.phase.has_ended() {
+        if self.paused.is_some() || self.parked.is_some() || self.phase.has_ended() {
             return None;
         }
         self.steps.iter().filter_map(|step| step.due).min()
     }
 
     pub fn condition(&self) -> Condition {
+        if self.paused.is_some() {
+            return Condition::Paused;
+        }
         if self.parked.is_some() {
             return Condition::Parked;
         }
@@ -225,7 +271,10 @@ impl State {
             Phase::Forward | Phase::Backward => {
                 let stage = definition.stages.get(self.stage)?;
                 let undecided = stage.clone().find(|index| {
-                    !matches!(self.steps[*index].status, Status::Done | Status::Skipped | Status::Undone)
+                    !matches!(
+                        self.steps[*index].status,
+                        Status::Done | Status::Skipped | Status::DoneAnyway | Status::Undone
+                    )
                 });
                 undecided.or_else(|| stage.clone().next()).map(|index| definition.steps[index].name.as_str())
             }

@@ -5,11 +5,15 @@
 //! - Before the pivot a step may be given up: whether it took effect is then unknown, and it is undone like a done one.
 //! - From the pivot on nothing is given up: it is repeated until it is done, and parked when its attempts are used up.
 //! - Undoing runs stage by stage in reverse, for steps that took effect or may have. It is never given up either.
+//! - A paused saga decides and sends nothing: what comes is taken in as if it came at the instant of the pause.
 
 mod backward;
 mod forward;
 mod operator;
+mod pause;
+mod skip;
 mod timer;
+mod version;
 
 use makegood_contracts::{command::Direction, orchestrator::Reason, reply::Outcome};
 use time::OffsetDateTime;
@@ -20,6 +24,8 @@ use crate::{
     event::Event,
     state::{Parked, Phase, State, Status},
 };
+
+pub use version::move_version;
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +52,12 @@ pub struct Transition {
 
 /// What an event does to a saga at an instant of the database's clock.
 pub fn transition(definition: &Definition, state: State, event: &Event, now: OffsetDateTime) -> Transition {
-    let mut run = Run { definition, state, now, effects: Vec::new() };
+    let mut run = Run { definition, now: pause::clock(&state, event, now), state, effects: Vec::new() };
     let verdict = if run.state.phase.has_ended() { run.after_the_end(event) } else { run.on(event) };
-    if verdict == Verdict::Moved {
-        run.advance();
+    match verdict {
+        // A conflict may leave something to undo.
+        Verdict::Moved | Verdict::Conflict(_) => run.advance(),
+        Verdict::Ignored | Verdict::Unexpected(_) | Verdict::Refused(_) => {}
     }
     Transition { state: run.state, effects: run.effects, verdict }
 }
@@ -75,7 +83,14 @@ impl Run<'_> {
             Event::Woke => self.on_wake(),
             Event::Recovered => self.on_recovery(),
             Event::Retried { .. } => self.on_retry(),
+            Event::Paused { actor, reason } => self.on_pause(actor, reason),
+            Event::Resumed { .. } => self.on_resume(),
+            Event::StepSkipped { step, output, .. } => self.on_skip(step, output),
             Event::CompensationForced { actor, reason } => self.on_forced_compensation(actor, reason),
+            Event::CancelledByOperator { actor, reason } => self.on_operators_cancel(actor, reason),
+            Event::VersionMoved { .. } => {
+                Verdict::Refused("a saga is moved with both versions of its definition at hand".to_owned())
+            }
             Event::Resolved { step, output, .. } => self.on_resolution(step, output),
         }
     }
@@ -83,12 +98,18 @@ impl Run<'_> {
     /// A saga that has ended stays as it is.
     fn after_the_end(&self, event: &Event) -> Verdict {
         match event {
-            Event::Started | Event::Replied { .. } | Event::Signalled { .. } | Event::Woke | Event::Recovered => {
-                Verdict::Ignored
-            }
+            Event::Replied { step, direction, outcome, .. } => self.reply_after_the_end(step, *direction, outcome),
+            Event::Started | Event::Signalled { .. } | Event::Woke | Event::Recovered => Verdict::Ignored,
+            Event::CompensationForced { .. } | Event::CancelledByOperator { .. } => Verdict::Refused(
+                "the saga has ended: what it did is undone by another saga, such as a cancellation or a return"
+                    .to_owned(),
+            ),
             Event::Cancelled { .. }
             | Event::Retried { .. }
-            | Event::CompensationForced { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::StepSkipped { .. }
+            | Event::VersionMoved { .. }
             | Event::Resolved { .. } => Verdict::Refused("the saga has ended".to_owned()),
         }
     }
@@ -113,9 +134,11 @@ impl Run<'_> {
                 Outcome::Refused { .. } | Outcome::Pending { .. } | Outcome::Failed { .. } => Verdict::Ignored,
             },
             // Given up or being undone: whatever it says now, its undo makes it good.
-            (Direction::Do, Status::Unknown | Status::Undoing | Status::UndoRetrying | Status::Undone) => {
-                Verdict::Ignored
-            }
+            (
+                Direction::Do,
+                Status::Unknown | Status::DoneAnyway | Status::Undoing | Status::UndoRetrying | Status::Undone,
+            ) => Verdict::Ignored,
+            (Direction::Do, Status::Skipped) if self.was_sent(index) => self.on_answer_of_skipped(index, outcome),
             (Direction::Undo, Status::Undone) => Verdict::Ignored,
             (Direction::Do, Status::Idle | Status::Waiting | Status::Skipped)
             | (
@@ -128,7 +151,8 @@ impl Run<'_> {
                 | Status::Done
                 | Status::Refused
                 | Status::Unknown
-                | Status::Skipped,
+                | Status::Skipped
+                | Status::DoneAnyway,
             ) => Verdict::Unexpected(format!("step `{}` was not sent", self.definition.name_of(index))),
         }
     }
@@ -150,7 +174,7 @@ impl Run<'_> {
 
     /// Goes on as far as it goes without an answer from outside.
     fn advance(&mut self) {
-        while self.state.parked.is_none() {
+        while self.state.parked.is_none() && self.state.paused.is_none() {
             let went_on = match self.state.phase {
                 Phase::Forward => self.advance_forward(),
                 Phase::Backward => self.advance_backward(),
@@ -165,13 +189,19 @@ impl Run<'_> {
 
     /// `finally` first, if the definition has one; then the end.
     fn advance_finally(&mut self) -> bool {
+        if !self.state.reasons.is_empty() {
+            self.undo_latecomers();
+        }
+        if self.is_undoing() {
+            return false;
+        }
         let index = self.definition.steps.len();
         match (self.definition.finally.as_ref(), self.state.steps[index].status) {
             (Some(_), Status::Idle) => {
                 self.send(index, Direction::Do);
                 false
             }
-            (None, _) | (Some(_), Status::Done) => {
+            (None, _) | (Some(_), Status::Done | Status::Skipped | Status::DoneAnyway) => {
                 self.state.phase = if self.state.reasons.is_empty() { Phase::Completed } else { Phase::Compensated };
                 self.effects.push(Effect::Finish);
                 false

@@ -1,6 +1,11 @@
 //! The transition function against scripted participants: loops over every step of the shipped checkout, so that a new
 //! step is tested without writing a test, and the scenarios that the promises are kept against.
 
+#[path = "scenarios/operators.rs"]
+mod operators;
+#[path = "scenarios/versions.rs"]
+mod versions;
+
 use std::collections::BTreeMap;
 
 use makegood_contracts::{command::Direction, reply::Outcome};

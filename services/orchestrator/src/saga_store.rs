@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Context as _;
 use makegood_contracts::{command::Direction, orchestrator::StartSaga, reply::Outcome};
 use makegood_saga::{event::Event, state::State};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -91,7 +91,8 @@ async fn load_outputs(conn: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<H
 pub(crate) fn learn(context: &mut Map<String, Value>, event: Event) {
     match event {
         Event::Replied { step, direction: Direction::Do, outcome: Outcome::Done { output }, .. }
-        | Event::Resolved { step, output, .. } => {
+        | Event::Resolved { step, output, .. }
+        | Event::StepSkipped { step, output, .. } => {
             context.entry(step).or_insert(output);
         }
         Event::Started
@@ -101,7 +102,11 @@ pub(crate) fn learn(context: &mut Map<String, Value>, event: Event) {
         | Event::Woke
         | Event::Recovered
         | Event::Retried { .. }
-        | Event::CompensationForced { .. } => {}
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::CompensationForced { .. }
+        | Event::CancelledByOperator { .. }
+        | Event::VersionMoved { .. } => {}
     }
 }
 
@@ -188,18 +193,22 @@ fn current_step(instance: &Instance) -> Option<String> {
 }
 
 fn progress(state: &State) -> String {
-    serde_json::json!(state).to_string()
+    json!(state).to_string()
 }
 
-/// What people see as the reason: why it was undone, or why it is parked.
+/// What people see as the reason: why it is paused, why it is parked, or why it was undone.
 fn reason(state: &State) -> Option<String> {
-    match (&state.parked, state.reasons.first()) {
-        (Some(parked), _) => {
-            Some(serde_json::json!({ "step": parked.step, "code": "parked", "detail": parked.why }).to_string())
+    let reason = match (&state.paused, &state.parked, state.reasons.first()) {
+        (Some(paused), parked, _) => {
+            let parked =
+                parked.as_ref().map_or(String::new(), |parked| format!("; parked before that: {}", parked.why));
+            json!({ "code": "paused", "detail": format!("{}: {}{parked}", paused.actor, paused.reason) })
         }
-        (None, Some(reason)) => Some(serde_json::json!(reason).to_string()),
-        (None, None) => None,
-    }
+        (None, Some(parked), _) => json!({ "step": parked.step, "code": "parked", "detail": parked.why }),
+        (None, None, Some(reason)) => json!(reason),
+        (None, None, None) => return None,
+    };
+    Some(reason.to_string())
 }
 
 /// Takes sagas whose time has come, each by one replica: their `wake_at` moves a little, so that another replica takes

@@ -19,26 +19,46 @@ impl Run<'_> {
     fn begin_undoing(&mut self) {
         let Some(stage) = self.definition.stages.get(self.state.stage).cloned() else { return };
         for index in stage {
-            let took_effect = matches!(self.state.steps[index].status, Status::Done | Status::Unknown);
-            let can_undo = self.definition.command_at(index).is_some_and(|command| command.compensate.is_some());
-            if took_effect && can_undo {
-                let step = &mut self.state.steps[index];
-                step.attempt = 0;
-                step.failures = 0;
-                step.pending_until = None;
-                self.send(index, Direction::Undo);
+            if matches!(self.state.steps[index].status, Status::Done | Status::Unknown | Status::DoneAnyway) {
+                self.undo(index);
             }
         }
     }
 
+    /// Sends the step's undo for the first time, if it has one.
+    fn undo(&mut self, index: usize) {
+        if self.definition.command_at(index).is_none_or(|command| command.compensate.is_none()) {
+            return;
+        }
+        let step = &mut self.state.steps[index];
+        step.attempt = 0;
+        step.failures = 0;
+        step.pending_until = None;
+        self.send(index, Direction::Undo);
+    }
+
+    /// Undoes steps that were skipped, and turned out to be done after the way back had passed them.
+    pub(super) fn undo_latecomers(&mut self) {
+        let passed = match self.state.phase {
+            Phase::Backward => self.definition.stages.get(self.state.stage).map_or(0, |stage| stage.start),
+            Phase::Forward | Phase::Finally | Phase::Completed | Phase::Compensated => 0,
+        };
+        for index in passed..self.definition.steps.len() {
+            if self.state.steps[index].status == Status::DoneAnyway {
+                self.undo(index);
+            }
+        }
+    }
+
+    /// Whether an undo is out.
+    pub(super) fn is_undoing(&self) -> bool {
+        self.state.steps.iter().any(|step| step.status.is_being_undone())
+    }
+
     /// Once the stage is undone: the one before, or the end.
     pub(super) fn advance_backward(&mut self) -> bool {
-        let Some(stage) = self.definition.stages.get(self.state.stage).cloned() else {
-            self.state.phase = Phase::Finally;
-            return true;
-        };
-        let is_out = |index: usize| matches!(self.state.steps[index].status, Status::Undoing | Status::UndoRetrying);
-        if stage.clone().any(is_out) {
+        self.undo_latecomers();
+        if self.is_undoing() {
             return false;
         }
         if self.state.stage == 0 {

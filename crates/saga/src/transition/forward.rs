@@ -67,11 +67,11 @@ impl Run<'_> {
             self.give_up_waiting(stage.clone());
         }
         let statuses = || stage.clone().map(|index| self.state.steps[index].status);
-        let is_decided = |status| matches!(status, Status::Done | Status::Skipped | Status::Refused | Status::Unknown);
-        if !statuses().all(is_decided) {
+        let is_well = |status| matches!(status, Status::Done | Status::Skipped | Status::DoneAnyway);
+        if !statuses().all(|status| is_well(status) || matches!(status, Status::Refused | Status::Unknown)) {
             return false;
         }
-        let all_well = statuses().all(|status| matches!(status, Status::Done | Status::Skipped));
+        let all_well = statuses().all(is_well);
         let past_pivot = self.definition.pivot.is_some_and(|pivot| stage.end > pivot);
         match self.state.called_off.clone().filter(|_| !past_pivot) {
             Some(reason) => self.turn_around(Some(reason)),
@@ -98,7 +98,7 @@ impl Run<'_> {
         }
     }
 
-    fn complete(&mut self, index: usize, output: Value) {
+    pub(super) fn complete(&mut self, index: usize, output: Value) {
         let step = &mut self.state.steps[index];
         step.status = Status::Done;
         step.due = None;
@@ -153,7 +153,8 @@ impl Run<'_> {
         step.status = Status::Pending;
         step.due = Some(self.now + PENDING_ASKED_AGAIN);
         step.pending_until.get_or_insert(until);
-        if let Some(tell) = &command.pending {
+        // A paused saga tells nothing. Once it goes on it asks again, and then it tells.
+        if let Some(tell) = command.pending.as_ref().filter(|_| self.state.paused.is_none()) {
             let payload = serde_json::json!({ "reason": reason, "detail": detail });
             self.effects.push(Effect::Tell { step: index, command: tell.clone(), payload });
         }
@@ -217,6 +218,7 @@ impl Run<'_> {
             | Status::Refused
             | Status::Unknown
             | Status::Skipped
+            | Status::DoneAnyway
             | Status::Undoing
             | Status::UndoRetrying
             | Status::Undone => Verdict::Ignored,
@@ -227,14 +229,38 @@ impl Run<'_> {
         if self.state.phase != Phase::Forward || self.state.called_off.is_some() {
             return Verdict::Ignored;
         }
-        let pivot_is_out = self.definition.pivot.is_some_and(|pivot| {
-            self.state.steps[pivot].status != Status::Idle && self.state.steps[pivot].status != Status::Refused
-        });
-        if pivot_is_out {
-            return Verdict::Refused("the saga has reached its pivot: it can only go on".to_owned());
+        match self.reached_pivot() {
+            Some(refused) => refused,
+            None => self.call_off(code, detail),
         }
+    }
+
+    /// The refusal of whoever would turn the saga around, once its pivot is out: it may have taken effect.
+    pub(super) fn reached_pivot(&self) -> Option<Verdict> {
+        let pivot = self.definition.pivot?;
+        match self.state.steps[pivot].status {
+            Status::Idle | Status::Refused => None,
+            Status::Sent
+            | Status::Retrying
+            | Status::Pending
+            | Status::Waiting
+            | Status::Done
+            | Status::Unknown
+            | Status::Skipped
+            | Status::DoneAnyway
+            | Status::Undoing
+            | Status::UndoRetrying
+            | Status::Undone => Some(Verdict::Refused(format!(
+                "the saga has reached its pivot, `{}`: it can only go on",
+                self.definition.name_of(pivot)
+            ))),
+        }
+    }
+
+    /// The saga turns around once its stage is decided.
+    pub(super) fn call_off(&mut self, code: &str, detail: &str) -> Verdict {
         let step = self.state.current_step(self.definition).unwrap_or_default().to_owned();
-        self.state.called_off = Some(Reason { step, code: code.to_owned(), detail: detail.to_owned() });
+        self.state.called_off.get_or_insert(Reason { step, code: code.to_owned(), detail: detail.to_owned() });
         Verdict::Moved
     }
 }

@@ -1,14 +1,40 @@
 //! What an operator can do to one saga. Who and why stands in the event, and so in the log.
+//!
+//! | | running, waiting | parked | paused | compensating | finishing | ended |
+//! |---|---|---|---|---|---|---|
+//! | retry | sends what is out again | sends the parked step again | refused: resume it first | sends undos again | sends `finally` again | refused |
+//! | skip | a step that is out or waits | the parked step | the same, and goes on once resumed | refused | `finally` | refused |
+//! | resolve | refused | the parked step | the parked step, if it is parked too | the parked undo | a parked `finally` | refused |
+//! | compensate, cancel | before the pivot | before the pivot | before the pivot, and turns around once resumed | refused | refused | refused |
+//! | pause | holds it | holds it | refused | holds it | holds it | refused |
+//! | resume | refused | refused | goes on | refused | refused | refused |
+//! | move version | only while it waits | if compatible | if compatible | refused | refused | refused |
+//!
+//! Cancelling waits for what is out and then turns around; forcing compensation turns around at once and undoes what is
+//! out as if it had taken effect. A parked step has no outcome to wait for, so cancelling takes it as one whose outcome
+//! is unknown.
+//!
+//! Pausing is in [`pause`](super::pause), skipping in [`skip`](super::skip), moving in [`version`](super::version).
 
-use makegood_contracts::command::Direction;
 use serde_json::Value;
 
 use super::{Run, Verdict};
-use crate::state::{Phase, Status};
+use crate::{
+    definition::FINALLY,
+    state::{Phase, Status},
+};
+
+/// The code of a saga that an operator turned around at once.
+const COMPENSATION_FORCED: &str = "compensation_forced";
+/// The code of a saga that an operator called off.
+const CANCELLED: &str = "cancelled";
 
 impl Run<'_> {
     /// Sends what is out, or parked, at once, with a fresh budget of attempts.
     pub(super) fn on_retry(&mut self) -> Verdict {
+        if self.state.paused.is_some() {
+            return Verdict::Refused("the saga is paused: resume it, and what is out is sent again".to_owned());
+        }
         let parked = self.state.parked.take().and_then(|parked| self.definition.index_of(&parked.step));
         let retried: Vec<usize> = (0..self.state.steps.len())
             .filter(|index| {
@@ -29,61 +55,82 @@ impl Run<'_> {
                 self.state.steps[index].due = None;
                 continue;
             }
-            let direction = if self.state.phase == Phase::Backward { Direction::Undo } else { Direction::Do };
-            self.send(index, direction);
+            self.send(index, self.state.steps[index].status.direction());
         }
         Verdict::Moved
     }
 
     /// Turns the saga around now. A step that is out counts as one that may have taken effect.
     pub(super) fn on_forced_compensation(&mut self, actor: &str, reason: &str) -> Verdict {
-        if self.state.phase != Phase::Forward {
-            return Verdict::Refused("the saga is compensating or finishing already".to_owned());
+        if let Some(refused) = self.no_way_back() {
+            return refused;
         }
         let Some(stage) = self.definition.stages.get(self.state.stage).cloned() else {
             return Verdict::Refused("every step is done".to_owned());
         };
-        if self.definition.pivot.is_some_and(|pivot| stage.end > pivot) {
-            return Verdict::Refused("the saga has reached its pivot: it can only go on".to_owned());
-        }
-        let first = stage.start;
         for index in stage {
-            let step = &mut self.state.steps[index];
-            step.due = None;
-            step.status = match step.status {
-                Status::Sent | Status::Retrying | Status::Pending => Status::Unknown,
-                Status::Waiting | Status::Idle => Status::Skipped,
-                decided @ (Status::Done
-                | Status::Refused
-                | Status::Unknown
-                | Status::Skipped
-                | Status::Undoing
-                | Status::UndoRetrying
-                | Status::Undone) => decided,
-            };
+            self.leave_undecided(index);
         }
         self.state.parked = None;
-        self.note(first, "compensation_forced", &format!("{actor}: {reason}"));
-        self.turn_around(None);
-        Verdict::Moved
+        self.call_off(COMPENSATION_FORCED, &format!("{actor}: {reason}"))
+    }
+
+    /// Turns the saga around once what is out is decided. Nothing is out in a step that is parked, so that is left as it is.
+    pub(super) fn on_operators_cancel(&mut self, actor: &str, reason: &str) -> Verdict {
+        if let Some(refused) = self.no_way_back() {
+            return refused;
+        }
+        let parked = self.state.parked.take();
+        if self.state.called_off.is_some() && parked.is_none() {
+            let step = self.state.current_step(self.definition).unwrap_or(FINALLY);
+            return Verdict::Refused(format!("the saga is called off already: it waits for `{step}` to be decided"));
+        }
+        if let Some(index) = parked.and_then(|parked| self.definition.index_of(&parked.step)) {
+            self.leave_undecided(index);
+        }
+        self.call_off(CANCELLED, &format!("{actor}: {reason}"))
+    }
+
+    fn no_way_back(&self) -> Option<Verdict> {
+        match self.state.phase {
+            Phase::Forward => self.reached_pivot(),
+            Phase::Backward => Some(Verdict::Refused("the saga is compensating already".to_owned())),
+            Phase::Finally | Phase::Completed | Phase::Compensated => {
+                Some(Verdict::Refused("every step is decided: the saga can only finish".to_owned()))
+            }
+        }
+    }
+
+    /// Nobody waits for the step any more: it may have taken effect if it was ever sent.
+    fn leave_undecided(&mut self, index: usize) {
+        let step = &mut self.state.steps[index];
+        step.due = None;
+        step.status = match step.status {
+            Status::Sent | Status::Retrying | Status::Pending => Status::Unknown,
+            Status::Waiting | Status::Idle => Status::Skipped,
+            decided @ (Status::Done
+            | Status::Refused
+            | Status::Unknown
+            | Status::Skipped
+            | Status::DoneAnyway
+            | Status::Undoing
+            | Status::UndoRetrying
+            | Status::Undone) => decided,
+        };
     }
 
     /// Takes the parked step as settled by hand: done on the way forward, undone on the way back.
     pub(super) fn on_resolution(&mut self, step: &str, output: &Value) -> Verdict {
-        let Some(parked) = self.state.parked.take_if(|parked| parked.step == step) else {
+        let parked = self.state.parked.as_ref().filter(|parked| parked.step == step);
+        let Some(index) = parked.and_then(|parked| self.definition.index_of(&parked.step)) else {
             return Verdict::Refused(format!("only a parked step can be resolved by hand, and `{step}` is not parked"));
         };
-        let Some(index) = self.definition.index_of(&parked.step) else {
-            return Verdict::Refused(format!("the definition has no step `{}`", parked.step));
-        };
-        let step = &mut self.state.steps[index];
-        step.due = None;
-        step.pending_until = None;
-        if self.state.phase == Phase::Backward {
-            step.status = Status::Undone;
+        if self.state.steps[index].status.is_being_undone() {
+            self.state.steps[index].status = Status::Undone;
+            self.state.steps[index].due = None;
+            self.state.parked = None;
         } else {
-            step.status = Status::Done;
-            self.state.context.insert(parked.step, output.clone());
+            self.complete(index, output.clone());
         }
         Verdict::Moved
     }

@@ -5,13 +5,13 @@ use makegood_contracts::command::Direction;
 use super::{Run, Verdict, forward::DEADLINE_PASSED};
 use crate::{
     definition::{OnDeadline, StepKind},
-    state::{Phase, Status},
+    state::Status,
 };
 
 impl Run<'_> {
-    /// Does what is due. Nothing is due while the saga is parked.
+    /// Does what is due. Nothing is due while the saga is parked or paused.
     pub(super) fn on_wake(&mut self) -> Verdict {
-        if self.state.parked.is_some() {
+        if self.state.parked.is_some() || self.state.paused.is_some() {
             return Verdict::Ignored;
         }
         let now = self.now;
@@ -32,9 +32,13 @@ impl Run<'_> {
             Status::UndoRetrying => self.send(index, Direction::Undo),
             Status::Pending => self.on_still_pending(index),
             Status::Waiting => self.on_await_deadline(index),
-            Status::Idle | Status::Done | Status::Refused | Status::Unknown | Status::Skipped | Status::Undone => {
-                self.state.steps[index].due = None;
-            }
+            Status::Idle
+            | Status::Done
+            | Status::Refused
+            | Status::Unknown
+            | Status::Skipped
+            | Status::DoneAnyway
+            | Status::Undone => self.state.steps[index].due = None,
         }
     }
 
@@ -75,16 +79,20 @@ impl Run<'_> {
 
     /// Sends again whatever is out. It costs no attempt of the retry budget: restarting is not the participant's fault.
     pub(super) fn on_recovery(&mut self) -> Verdict {
-        if self.state.parked.is_some() {
+        if self.state.parked.is_some() || self.state.paused.is_some() {
             return Verdict::Ignored;
         }
-        let direction = if self.state.phase == Phase::Backward { Direction::Undo } else { Direction::Do };
+        if self.send_again_what_is_out() { Verdict::Moved } else { Verdict::Ignored }
+    }
+
+    /// Whether anything was out.
+    pub(super) fn send_again_what_is_out(&mut self) -> bool {
         let out: Vec<usize> = (0..self.state.steps.len())
             .filter(|index| matches!(self.state.steps[*index].status, Status::Sent | Status::Pending | Status::Undoing))
             .collect();
         for index in &out {
-            self.send(*index, direction);
+            self.send(*index, self.state.steps[*index].status.direction());
         }
-        if out.is_empty() { Verdict::Ignored } else { Verdict::Moved }
+        !out.is_empty()
     }
 }

@@ -226,7 +226,7 @@ impl Working {
             Verdict::Moved => self.log(event, &moved.effects)?,
             Verdict::Conflict(why) => {
                 tracing::error!(saga_id = %self.instance.state.saga_id, why, ?event, "a reply contradicts what was decided");
-                self.log(event, &[])?;
+                self.log(event, &moved.effects)?;
             }
             // It is read anew, and then either makes sense or is told.
             Verdict::Unexpected(_) if self.is_from_cache => {}
@@ -280,5 +280,6 @@ fn placeholder() -> State {
         reasons: Vec::new(),
         called_off: None,
         parked: None,
+        paused: None,
     }
 }

@@ -192,6 +192,11 @@ impl Operator<'_> {
         let reason = match event {
             Event::Retried { reason, .. }
             | Event::CompensationForced { reason, .. }
+            | Event::Paused { reason, .. }
+            | Event::Resumed { reason, .. }
+            | Event::StepSkipped { reason, .. }
+            | Event::CancelledByOperator { reason, .. }
+            | Event::VersionMoved { reason, .. }
             | Event::Resolved { reason, .. } => reason,
             Event::Started
             | Event::Replied { .. }

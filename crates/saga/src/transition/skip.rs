@@ -1,0 +1,79 @@
+//! Going on without a step, and what happens when the step turns out to be done after all.
+//!
+//! A skipped step is not undone: nothing is known of it but that the saga goes on without it. If it was out and says
+//! done later, that is a conflict; the stand-in output stays, and from then on the step is undone like any other.
+
+use makegood_contracts::{command::Direction, reply::Outcome};
+use serde_json::Value;
+
+use super::{Run, Verdict};
+use crate::state::{Phase, Status};
+
+impl Run<'_> {
+    /// Takes a step that has begun and is not decided out of the saga's way; later steps read `output` in its place.
+    pub(super) fn on_skip(&mut self, name: &str, output: &Value) -> Verdict {
+        let Some(index) = self.definition.index_of(name) else {
+            return Verdict::Refused(format!("the definition has no step `{name}`"));
+        };
+        if self.state.phase == Phase::Backward {
+            return Verdict::Refused(format!(
+                "the saga is compensating: an undo is not skipped but resolved by hand, if `{name}` is parked"
+            ));
+        }
+        let is_parked = self.state.parked.as_ref().is_some_and(|parked| parked.step == name);
+        match self.state.steps[index].status {
+            Status::Sent | Status::Retrying | Status::Pending | Status::Waiting => {}
+            Status::Idle if is_parked => {}
+            Status::Idle => {
+                return Verdict::Refused(format!(
+                    "`{name}` has not begun: a step is skipped while it is out, waits or is parked"
+                ));
+            }
+            Status::Undoing | Status::UndoRetrying => {
+                return Verdict::Refused(format!("`{name}` is being undone, which is not skipped"));
+            }
+            Status::Done
+            | Status::Refused
+            | Status::Unknown
+            | Status::Skipped
+            | Status::DoneAnyway
+            | Status::Undone => return Verdict::Refused(format!("`{name}` is decided already")),
+        }
+        self.complete(index, output.clone());
+        self.state.steps[index].status = Status::Skipped;
+        Verdict::Moved
+    }
+
+    /// Whether a command of this step ever went out, so that an answer to it makes sense.
+    pub(super) fn was_sent(&self, index: usize) -> bool {
+        self.state.steps[index].attempt > 0
+    }
+
+    /// The real answer of a step that was skipped while it was out.
+    pub(super) fn on_answer_of_skipped(&mut self, index: usize, outcome: &Outcome) -> Verdict {
+        match outcome {
+            Outcome::Done { .. } => {
+                self.state.steps[index].status = Status::DoneAnyway;
+                Verdict::Conflict(
+                    "the step was skipped and now says done: its stand-in stays, and it is undone if the saga is"
+                        .to_owned(),
+                )
+            }
+            Outcome::Refused { .. } | Outcome::Pending { .. } | Outcome::Failed { .. } => Verdict::Ignored,
+        }
+    }
+
+    /// Answers that come after the saga's end are late repetitions, but for one: a step that was skipped and took effect
+    /// after all is nobody's any more, and that must be seen.
+    pub(super) fn reply_after_the_end(&self, name: &str, direction: Direction, outcome: &Outcome) -> Verdict {
+        let is_skipped = |index: usize| self.state.steps[index].status == Status::Skipped && self.was_sent(index);
+        match (direction, outcome) {
+            (Direction::Do, Outcome::Done { .. }) if self.definition.index_of(name).is_some_and(is_skipped) => {
+                Verdict::Unexpected(format!(
+                    "step `{name}` was skipped and says done after the saga's end: if it must not stand, undo it by hand"
+                ))
+            }
+            (Direction::Do | Direction::Undo, _) => Verdict::Ignored,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Moving a saga to another version of its definition: only one that stands still, and only to a version in which what it
+//! has done means the same.
+
+use super::{Transition, Verdict};
+use crate::{
+    definition::{Definition, compatibility::reasons_against},
+    state::{Condition, Phase, State, Status, StepState},
+};
+
+/// Puts a saga of the version `from` on the version `to`. Nothing is sent by it.
+pub fn move_version(from: &Definition, to: &Definition, state: State) -> Transition {
+    match reason_against(from, to, &state) {
+        Some(why) => Transition { state, effects: Vec::new(), verdict: Verdict::Refused(why) },
+        None => Transition { state: remapped(from, to, state), effects: Vec::new(), verdict: Verdict::Moved },
+    }
+}
+
+fn reason_against(from: &Definition, to: &Definition, state: &State) -> Option<String> {
+    match state.condition() {
+        Condition::Completed | Condition::Compensated => return Some("the saga has ended".to_owned()),
+        Condition::Running | Condition::Compensating | Condition::Finishing => {
+            return Some("the saga is on its way: only one that waits, is paused or is parked can be moved".to_owned());
+        }
+        Condition::Waiting | Condition::Paused | Condition::Parked => {}
+    }
+    if from.name == to.name && from.version == to.version {
+        return Some(format!("the saga is on version {} already", to.version));
+    }
+    if state.phase == Phase::Finally {
+        return Some("every step is decided: there is nothing left that another version could change".to_owned());
+    }
+    let reasons = reasons_against(from, to, &begun(from, state));
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+fn begun(from: &Definition, state: &State) -> Vec<usize> {
+    (0..from.steps.len()).filter(|index| state.steps[*index].status != Status::Idle).collect()
+}
+
+/// The steps that have begun, under the places that they have in the other version. Their stages are the same.
+fn remapped(from: &Definition, to: &Definition, mut state: State) -> State {
+    let mut steps = vec![StepState::default(); to.steps.len() + 1];
+    for index in begun(from, &state) {
+        if let Some(there) = to.index_of(from.name_of(index)) {
+            steps[there] = state.steps[index].clone();
+        }
+    }
+    state.steps = steps;
+    state
+}
