@@ -28,6 +28,11 @@ impl Definitions {
         self.by_version.get(&(name.to_owned(), version))
     }
 
+    /// Every version that is known.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.by_version.values()
+    }
+
     fn of(definitions: Vec<Definition>) -> Self {
         let mut by_version = HashMap::new();
         let mut newest: HashMap<String, Arc<Definition>> = HashMap::new();

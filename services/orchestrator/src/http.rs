@@ -3,7 +3,6 @@
 mod get_saga;
 mod list_sagas;
 mod operate;
-mod ownership;
 mod saga_id;
 #[cfg(test)]
 mod tests;
@@ -39,9 +38,15 @@ pub fn router(http: HttpContext, bus: Bus) -> Router {
     Router::new()
         .route("/v1/admin/sagas", get(list_sagas::list_sagas))
         .route("/v1/admin/sagas/{id}", get(get_saga::get_saga))
-        .route("/v1/admin/sagas/{id}/retry", post(operate::retry_saga))
-        .route("/v1/admin/sagas/{id}/compensate", post(operate::compensate_saga))
-        .route("/v1/admin/sagas/{id}/resolve", post(operate::resolve_saga))
+        .route("/v1/admin/sagas/{id}/retry", post(operate::retry_saga::retry_saga))
+        .route("/v1/admin/sagas/{id}/skip", post(operate::skip_step::skip_step))
+        .route("/v1/admin/sagas/{id}/compensate", post(operate::compensate_saga::compensate_saga))
+        .route("/v1/admin/sagas/{id}/resolve", post(operate::resolve_step::resolve_step))
+        .route("/v1/admin/sagas/{id}/pause", post(operate::pause_saga::pause_saga))
+        .route("/v1/admin/sagas/{id}/resume", post(operate::resume_saga::resume_saga))
+        .route("/v1/admin/sagas/{id}/cancel", post(operate::cancel_saga::cancel_saga))
+        .route("/v1/admin/sagas/{id}/signal", post(operate::signal_saga::signal_saga))
+        .route("/v1/admin/sagas/{id}/move", post(operate::move_saga::move_saga))
         .with_state(Admin { http, bus, definitions })
 }
 
@@ -50,9 +55,15 @@ pub fn router(http: HttpContext, bus: Bus) -> Router {
     paths(
         list_sagas::list_sagas,
         get_saga::get_saga,
-        operate::retry_saga,
-        operate::compensate_saga,
-        operate::resolve_saga
+        operate::retry_saga::retry_saga,
+        operate::skip_step::skip_step,
+        operate::compensate_saga::compensate_saga,
+        operate::resolve_step::resolve_step,
+        operate::pause_saga::pause_saga,
+        operate::resume_saga::resume_saga,
+        operate::cancel_saga::cancel_saga,
+        operate::signal_saga::signal_saga,
+        operate::move_saga::move_saga
     ),
     tags((name = "sagas", description = "Every run of every definition: where it is, what it did, and how to mend it."))
 )]

@@ -6,13 +6,13 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         promise: "P3",
         name: "no_saga_is_forgotten",
-        says: "Every saga that has not ended has a deadline, waits for a signal with one, or is parked with its reason.",
+        says: "Every saga that has not ended has a deadline, waits for a signal with one, or is parked or paused with its reason.",
         sql: r"select id::text, jsonb_build_object('state', state, 'step', step, 'updated_at', updated_at) as detail
                from saga
                where finished_at is null and (
-                   (parked_at is null and wake_at is null)
-                   or (parked_at is null and wake_at < now() - interval '2 minutes')
-                   or (parked_at is not null and reason is null))",
+                   (state not in ('parked', 'paused') and wake_at is null)
+                   or (state not in ('parked', 'paused') and wake_at < now() - interval '2 minutes')
+                   or (state in ('parked', 'paused') and reason is null))",
     },
     Invariant {
         promise: "P3",

@@ -20,6 +20,13 @@ mod recovery;
 mod saga_cache;
 mod saga_store;
 
+mod operation;
+mod operator;
+mod ownership;
+mod saga_filter;
+mod stuck;
+
+mod every_saga;
 mod http;
 mod invariants;
 

@@ -158,6 +158,7 @@ pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> Result<Has
               update saga s
               set revision = m.to_revision, state = m.state, step = m.step, progress = m.progress::json,
                   reason = m.reason::jsonb, wake_at = m.wake_at, updated_at = now(),
+                  step_since = case when m.step is distinct from s.step or s.state in ('paused', 'parked') then now() else s.step_since end,
                   parked_at = case when m.state = 'parked' then coalesce(s.parked_at, now()) end,
                   finished_at = case when m.state in ('completed', 'compensated') then now() end
               from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
@@ -186,6 +187,14 @@ pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> Result<Has
     .fetch_all(conn)
     .await?;
     Ok(ids.into_iter().collect())
+}
+
+/// Pins sagas to another version, in the transaction that has written their moves. Nothing else changes a version, so the
+/// statement that writes every move leaves it out.
+pub(crate) async fn move_version(conn: &mut PgConnection, ids: &[Uuid], version: u32) -> anyhow::Result<()> {
+    let version = i32::try_from(version).context("a version that exists is small")?;
+    sqlx::query("update saga set version = $2 where id = any($1)").bind(ids).bind(version).execute(conn).await?;
+    Ok(())
 }
 
 fn current_step(instance: &Instance) -> Option<String> {

@@ -1,16 +1,20 @@
 //! Moving many sagas at once: load what is not at hand, run the transitions, write, and reload whoever lost a race.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use makegood_chassis::clock::DbClock;
 use makegood_contracts::orchestrator::StartSaga;
 use makegood_messaging::at_hand::AtHand;
 use makegood_saga::{
+    definition::Definition,
     effect::Effect,
     event::Event,
     state::State,
-    transition::{Verdict, transition},
+    transition::{Verdict, move_version, transition},
 };
 use uuid::Uuid;
 
@@ -234,6 +238,22 @@ impl Working {
                 tracing::error!(saga_id = %self.instance.state.saga_id, why, ?event, "an event that cannot be");
             }
             Verdict::Ignored | Verdict::Refused(_) => {}
+        }
+        Ok(moved.verdict)
+    }
+
+    pub(crate) fn definition_name(&self) -> &str {
+        &self.instance.definition.name
+    }
+
+    /// Puts the saga on another version of its definition, if it can go on there.
+    pub(crate) fn move_version(&mut self, to: Arc<Definition>, event: &Event) -> anyhow::Result<Verdict> {
+        let state = std::mem::replace(&mut self.instance.state, placeholder());
+        let moved = move_version(&self.instance.definition, &to, state);
+        self.instance.state = moved.state;
+        if moved.verdict == Verdict::Moved {
+            self.instance.definition = to;
+            self.log(event, &moved.effects)?;
         }
         Ok(moved.verdict)
     }

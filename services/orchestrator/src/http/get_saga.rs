@@ -21,10 +21,9 @@ use uuid::Uuid;
 
 use super::{
     Admin,
-    list_sagas::{SagaSummary, SummaryRow},
-    ownership::owned_by,
+    list_sagas::{SagaSummary, SummaryRow, summary_columns},
 };
-use crate::{saga_cache::Instance, saga_store};
+use crate::{definitions::Definitions, every_saga::every_saga, ownership::owned_by, saga_cache::Instance, saga_store};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SagaDetail {
@@ -88,10 +87,11 @@ pub(crate) async fn get_saga(
     let uuid = super::saga_id::parse(&id)?;
     let mut conn = admin.http.db.acquire().await?;
     let row: Option<SummaryRow> = sqlx::query_as(concat!(
-        r"select id, definition, version, reference, customer, state, step, reason, revision,
-                 extract(epoch from coalesce(finished_at, now()) - created_at)::bigint as age_seconds,
-                 created_at, updated_at, finished_at
-          from saga where id = $1 and ",
+        "select ",
+        summary_columns!(),
+        " from ",
+        every_saga!(),
+        " where id = $1 and ",
         owned_by!("$2", "$3")
     ))
     .bind(uuid)
@@ -110,7 +110,7 @@ pub(crate) async fn get_saga(
         saga: row.into(),
         traceparent: instance.traceparent.clone(),
         steps: steps(&instance.definition, &instance.state),
-        timeline: timeline(&instance, log)?,
+        timeline: timeline(&definitions, &instance, log)?,
         context: Value::Object(instance.state.context.clone()),
     };
     Ok(([(http::header::ETAG, etag)], Json(detail)).into_response())
@@ -168,7 +168,7 @@ fn steps(definition: &Definition, state: &SagaState) -> Vec<StepDetail> {
 
 /// Payloads are not stored with each sending: they follow from the definition and the context as it was then, which
 /// is the input and the outputs of the log so far.
-fn timeline(instance: &Instance, log: Vec<LogRow>) -> anyhow::Result<Vec<TimelineEntry>> {
+fn timeline(definitions: &Definitions, instance: &Instance, log: Vec<LogRow>) -> anyhow::Result<Vec<TimelineEntry>> {
     let definition = &instance.definition;
     let mut then = instance.clone();
     let input = instance.state.context.get("input").cloned().unwrap_or_default();
@@ -179,8 +179,20 @@ fn timeline(instance: &Instance, log: Vec<LogRow>) -> anyhow::Result<Vec<Timelin
             then.state.context.insert(name.clone(), value.clone());
         }
     }
+    let pin = |then: &mut Instance, version: u32| {
+        if let Some(definition) = definitions.version(&definition.name, version) {
+            then.definition = definition.clone();
+        }
+    };
+    // What was sent before a move was sent by the version that the saga was on.
+    if let Some(first) = log.iter().find_map(|row| moved(&row.event)) {
+        pin(&mut then, first.0);
+    }
     let mut entries = Vec::with_capacity(log.len());
     for row in log {
+        if let Some((_, to)) = moved(&row.event) {
+            pin(&mut then, to);
+        }
         saga_store::learn(&mut then.state.context, row.event.clone());
         let sent = row.sent.into_iter().map(|sent| sent_command(&then, sent)).collect::<anyhow::Result<_>>()?;
         entries.push(TimelineEntry {
@@ -191,6 +203,26 @@ fn timeline(instance: &Instance, log: Vec<LogRow>) -> anyhow::Result<Vec<Timelin
         });
     }
     Ok(entries)
+}
+
+/// The versions between which an event moves a saga.
+fn moved(event: &Event) -> Option<(u32, u32)> {
+    match event {
+        Event::VersionMoved { from, to, .. } => Some((*from, *to)),
+        Event::Started
+        | Event::Replied { .. }
+        | Event::Signalled { .. }
+        | Event::Cancelled { .. }
+        | Event::Woke
+        | Event::Recovered
+        | Event::Retried { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::StepSkipped { .. }
+        | Event::CompensationForced { .. }
+        | Event::CancelledByOperator { .. }
+        | Event::Resolved { .. } => None,
+    }
 }
 
 fn sent_command(then: &Instance, sent: Sent) -> anyhow::Result<SentCommand> {

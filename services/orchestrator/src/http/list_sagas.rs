@@ -1,5 +1,6 @@
 //! `GET /v1/admin/sagas`: newest first, by state, definition, step, age, order and customer.
 
+use anyhow::Context as _;
 use axum::{Json, extract::State};
 use makegood_chassis::{
     auth::{Caller, Scope},
@@ -7,23 +8,24 @@ use makegood_chassis::{
     page::Limit,
     problem::Problem,
 };
-use makegood_contracts::{account::Account, id::SagaId};
-use makegood_saga::state::Condition;
+use makegood_contracts::id::SagaId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sqlx::{Arguments as _, error::BoxDynError, postgres::PgArguments};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{Admin, ownership::owned_by};
-
-/// A hundred years: older than any saga, and within what an interval of the database can be.
-const MAX_AGE_SECONDS: i64 = 100 * 31_557_600;
+use super::Admin;
+use crate::{
+    every_saga::every_saga,
+    saga_filter::{SagaFilter, Senseless, matches_filter},
+};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Filter {
-    /// running, waiting, compensating, finishing, parked, completed, compensated; or `live` for all that have not ended.
+pub(crate) struct ListSagas {
+    /// running, waiting, compensating, finishing, paused, parked, completed, compensated; or `live` for all that have not ended.
     state: Option<String>,
     definition: Option<String>,
     /// Name of the current step.
@@ -34,6 +36,8 @@ pub(crate) struct Filter {
     /// Only sagas begun at least so many seconds ago.
     #[param(minimum = 0, maximum = 3_155_760_000_u64)]
     min_age_seconds: Option<i64>,
+    /// Only live sagas, neither parked nor paused, that have been at their step for longer than it should take.
+    stuck: Option<bool>,
     /// Sagas a page.
     #[serde(default)]
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
@@ -65,6 +69,8 @@ pub(crate) struct SagaSummary {
     pub(super) reason: Option<Value>,
     pub(super) revision: i32,
     pub(super) age_seconds: i64,
+    /// How long it has been at its current step; null once ended.
+    pub(super) step_seconds: Option<i64>,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String)]
     pub(super) created_at: OffsetDateTime,
@@ -88,9 +94,35 @@ pub(super) struct SummaryRow {
     reason: Option<Value>,
     pub(super) revision: i32,
     age_seconds: i64,
+    step_seconds: Option<i64>,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
     finished_at: Option<OffsetDateTime>,
+}
+
+/// The columns of [`SummaryRow`].
+macro_rules! summary_columns {
+    () => {
+        r"id, definition, version, reference, customer, state, step, reason, revision,
+          extract(epoch from coalesce(finished_at, now()) - created_at)::bigint as age_seconds,
+          case when finished_at is null then extract(epoch from now() - step_since)::bigint end as step_seconds,
+          created_at, updated_at, finished_at"
+    };
+}
+pub(super) use summary_columns;
+
+impl ListSagas {
+    fn filter(&self) -> SagaFilter {
+        SagaFilter {
+            state: self.state.clone(),
+            definition: self.definition.clone(),
+            step: self.step.clone(),
+            order: self.order.clone(),
+            customer: self.customer.clone(),
+            min_age_seconds: self.min_age_seconds,
+            stuck: self.stuck,
+        }
+    }
 }
 
 impl From<SummaryRow> for SagaSummary {
@@ -106,6 +138,7 @@ impl From<SummaryRow> for SagaSummary {
             reason: row.reason,
             revision: row.revision,
             age_seconds: row.age_seconds,
+            step_seconds: row.step_seconds,
             created_at: row.created_at,
             updated_at: row.updated_at,
             finished_at: row.finished_at,
@@ -114,65 +147,48 @@ impl From<SummaryRow> for SagaSummary {
 }
 
 /// Lists sagas, newest first.
-#[utoipa::path(get, path = "/v1/admin/sagas", tag = "sagas", params(Filter), responses((status = 200, body = SagaPage)))]
+#[utoipa::path(get, path = "/v1/admin/sagas", tag = "sagas", params(ListSagas), responses((status = 200, body = SagaPage)))]
 pub(crate) async fn list_sagas(
     State(admin): State<Admin>,
     caller: Caller,
-    Query(filter): Query<Filter>,
+    Query(query): Query<ListSagas>,
 ) -> Result<Json<SagaPage>, Problem> {
     caller.require(Scope::Admin)?;
-    let known = |state: &str| state == "live" || Condition::ALL.iter().any(|condition| condition.as_str() == state);
-    if let Some(state) = filter.state.as_deref().filter(|state| !known(state)) {
-        return Err(Problem::invalid("/state", format!("`{state}` is no state of a saga")));
-    }
-    if let Some(seconds) = filter.min_age_seconds.filter(|seconds| !(0..=MAX_AGE_SECONDS).contains(seconds)) {
-        let detail = format!("`min_age_seconds` is from 0 to {MAX_AGE_SECONDS}, not {seconds}");
-        return Err(Problem::new(http::StatusCode::BAD_REQUEST, "invalid-query", "Invalid query", detail));
-    }
-    let after = filter.after.as_deref().map(super::saga_id::parse).transpose()?;
-    let mut rows = select(&admin.http.db, caller.account, &filter, after).await?;
-    let next = filter.limit.cut(&mut rows, |last| SagaId::from_uuid(last.id).to_string());
+    let filter = query.filter();
+    filter.check().map_err(|Senseless { field, why }| match field {
+        "state" => Problem::invalid("/state", why),
+        _ => Problem::new(http::StatusCode::BAD_REQUEST, "invalid-query", "Invalid query", why),
+    })?;
+    let after = query.after.as_deref().map(super::saga_id::parse).transpose()?;
+    let definitions = admin.definitions.current().await?;
+    let arguments = filter.arguments(caller.account, &definitions)?;
+    let mut rows = select(&admin.http.db, arguments, after, query.limit.rows_to_read()).await?;
+    let next = query.limit.cut(&mut rows, |last| SagaId::from_uuid(last.id).to_string());
     Ok(Json(SagaPage { data: rows.into_iter().map(SagaSummary::from).collect(), next }))
 }
 
 async fn select(
     db: &sqlx::PgPool,
-    account: Account,
-    filter: &Filter,
+    mut arguments: PgArguments,
     after: Option<Uuid>,
-) -> Result<Vec<SummaryRow>, sqlx::Error> {
+    rows: i64,
+) -> anyhow::Result<Vec<SummaryRow>> {
+    let encoding = |error: BoxDynError| anyhow::anyhow!(error).context("encoding a page of sagas");
+    arguments.add(after).map_err(encoding)?;
+    arguments.add(rows).map_err(encoding)?;
     let mut tx = db.begin().await?;
     // Planned with the filters at hand, so that the index that fits them is used.
     sqlx::query("set local plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
-    let rows = sqlx::query_as(concat!(
-        r"select id, definition, version, reference, customer, state, step, reason, revision,
-                 extract(epoch from coalesce(finished_at, now()) - created_at)::bigint as age_seconds,
-                 created_at, updated_at, finished_at
-          from saga
-          where ($1::text is null or state = $1 or ($1 = 'live' and finished_at is null))
-            and ($1::text is null or $1 in ('completed', 'compensated') or finished_at is null)
-            and ($2::text is null or definition = $2)
-            and ($3::text is null or step = $3)
-            and ($4::text is null or reference = $4)
-            and ($5::text is null or customer = $5)
-            and ($6::bigint is null or created_at <= now() - make_interval(secs => $6::double precision))
-            and ($7::uuid is null or id < $7)
-            and ",
-        owned_by!("$9", "$10"),
-        " order by id desc limit $8"
-    ))
-    .bind(&filter.state)
-    .bind(&filter.definition)
-    .bind(&filter.step)
-    .bind(&filter.order)
-    .bind(&filter.customer)
-    .bind(filter.min_age_seconds)
-    .bind(after)
-    .bind(filter.limit.rows_to_read())
-    .bind(account.id)
-    .bind(account.livemode)
-    .fetch_all(&mut *tx)
-    .await?;
+    let sql = concat!(
+        "select ",
+        summary_columns!(),
+        " from ",
+        every_saga!(),
+        " where ",
+        matches_filter!(),
+        " and ($16::uuid is null or id < $16) order by id desc limit $17"
+    );
+    let rows = sqlx::query_as_with(sql, arguments).fetch_all(&mut *tx).await.context("listing sagas")?;
     tx.commit().await?;
     Ok(rows)
 }

@@ -7,6 +7,8 @@ use makegood_contracts::account::Account;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::every_saga::every_saga;
+
 /// The condition in SQL, with the account's and the live mode's parameters. A saga without a live mode is in both.
 macro_rules! owned_by {
     ($account:literal, $livemode:literal) => {
@@ -19,14 +21,20 @@ macro_rules! owned_by {
         )
     };
 }
-pub(super) use owned_by;
+pub(crate) use owned_by;
 
 /// Whether there is such a saga for this account. Another account's is not there.
-pub(super) async fn is_of(conn: &mut PgConnection, account: Account, id: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(concat!("select exists (select from saga where id = $1 and ", owned_by!("$2", "$3"), ")"))
-        .bind(id)
-        .bind(account.id)
-        .bind(account.livemode)
-        .fetch_one(conn)
-        .await
+pub(crate) async fn is_of(conn: &mut PgConnection, account: Account, id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(concat!(
+        "select exists (select from ",
+        every_saga!(),
+        " where id = $1 and ",
+        owned_by!("$2", "$3"),
+        ")"
+    ))
+    .bind(id)
+    .bind(account.id)
+    .bind(account.livemode)
+    .fetch_one(conn)
+    .await
 }
