@@ -17,6 +17,7 @@ create table bulk_operation (
     failed          bigint not null default 0,
     next_at         timestamptz not null default now(), -- when the next batch may begin: keeps the rate across replicas
     stopped_by      text,
+    stop_reason     text,
     created_at      timestamptz not null default now(),
     ended_at        timestamptz,
     constraint bulk_operation_ended check ((ended_at is not null) = (state <> 'running'))

@@ -43,6 +43,10 @@ kinds! {
     PaymentIntentKind, PaymentIntentId, "pi";
     /// A shipment.
     ShipmentKind, ShipmentId, "shp";
+    /// An operation on many sagas.
+    BulkOperationKind, BulkOperationId, "blk";
+    /// A row of the audit.
+    AuditKind, AuditId, "aud";
     /// A domain event.
     EventKind, EventId, "evt";
     /// A parked message.

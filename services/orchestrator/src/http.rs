@@ -1,6 +1,8 @@
 //! The admin address of sagas: all routes on one screen.
 
+mod bulk;
 mod get_saga;
+mod list_audit;
 mod list_sagas;
 mod operate;
 mod saga_id;
@@ -47,6 +49,11 @@ pub fn router(http: HttpContext, bus: Bus) -> Router {
         .route("/v1/admin/sagas/{id}/cancel", post(operate::cancel_saga::cancel_saga))
         .route("/v1/admin/sagas/{id}/signal", post(operate::signal_saga::signal_saga))
         .route("/v1/admin/sagas/{id}/move", post(operate::move_saga::move_saga))
+        .route("/v1/admin/sagas:bulk", post(bulk::start_bulk_operation::start_bulk_operation))
+        .route("/v1/admin/bulk_operations", get(bulk::list_bulk_operations::list_bulk_operations))
+        .route("/v1/admin/bulk_operations/{id}", get(bulk::get_bulk_operation::get_bulk_operation))
+        .route("/v1/admin/bulk_operations/{id}/stop", post(bulk::stop_bulk_operation::stop_bulk_operation))
+        .route("/v1/admin/audit", get(list_audit::list_audit))
         .with_state(Admin { http, bus, definitions })
 }
 
@@ -63,7 +70,12 @@ pub fn router(http: HttpContext, bus: Bus) -> Router {
         operate::resume_saga::resume_saga,
         operate::cancel_saga::cancel_saga,
         operate::signal_saga::signal_saga,
-        operate::move_saga::move_saga
+        operate::move_saga::move_saga,
+        bulk::start_bulk_operation::start_bulk_operation,
+        bulk::list_bulk_operations::list_bulk_operations,
+        bulk::get_bulk_operation::get_bulk_operation,
+        bulk::stop_bulk_operation::stop_bulk_operation,
+        list_audit::list_audit
     ),
     tags((name = "sagas", description = "Every run of every definition: where it is, what it did, and how to mend it."))
 )]
