@@ -1,87 +1,187 @@
-//! The admin address on a real database: what an operator of one shop sees of another's.
+//! The admin address on a real database, with sagas that the real driver has moved to where a test needs them.
+
+mod audit;
+mod bulk;
+mod operations;
+mod seen_sagas;
 
 use axum::http::{Method, StatusCode};
-use makegood_contracts::id::SagaId;
+use makegood_chassis::clock::DbClock;
+use makegood_contracts::{command::Direction, id::SagaId, orchestrator::StartSaga, reply::Outcome};
 use makegood_messaging::bus::Bus;
+use makegood_saga::event::Event;
 use makegood_testing::{SHOP, ShopApi, TestDatabase, nats_url};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::Digest as _;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::router;
-use crate::{MIGRATOR, invariants::INVARIANTS};
+use crate::{MIGRATOR, definitions::DefinitionShelf, driver::Advance, invariants::INVARIANTS, saga_cache::SagaCache};
 
-/// The smallest definition there is.
-const TRIP: &str =
-    "saga: trip\nversion: 1\nsteps:\n  - step: book_flight\n    command: flights.book_flight\n    input: {}\n";
+/// A seat, a wait for consent, a room that needs the seat's number, and the charge, from which there is no way back.
+const TRIP: &str = "
+saga: trip
+version: 1
+steps:
+  - { step: seat, command: trains.hold_seat, compensate: trains.release_seat }
+  - { step: consent, await: consent, deadline: 1h, on_deadline: compensate }
+  - { step: room, command: hotels.hold_room, compensate: hotels.release_room, input: { seat: $.seat.number } }
+  - { step: charge, command: banks.charge, pivot: true }
+";
+/// The same with an insurance after the consent.
+const TRIP_2: &str = "
+saga: trip
+version: 2
+steps:
+  - { step: seat, command: trains.hold_seat, compensate: trains.release_seat }
+  - { step: consent, await: consent, deadline: 1h, on_deadline: compensate }
+  - { step: insurance, command: insurers.insure, compensate: insurers.cancel }
+  - { step: room, command: hotels.hold_room, compensate: hotels.release_room, input: { seat: $.seat.number } }
+  - { step: charge, command: banks.charge, pivot: true }
+";
+/// A third one, in which the seat is held by another command.
+const TRIP_3: &str = "
+saga: trip
+version: 3
+steps:
+  - { step: seat, command: buses.hold_seat, compensate: buses.release_seat }
+  - { step: charge, command: banks.charge, pivot: true }
+";
 
-/// A saga that has ended, with this input.
-async fn ended(db: &PgPool, input: Value) -> String {
-    let id = Uuid::now_v7();
-    sqlx::query(
-        r"with begun as (insert into saga_log (saga_id, revision, event) values ($1, 1, '{}'))
-          insert into saga (id, definition, version, reference, customer, state, revision, progress, input, finished_at)
-          select $1, name, version, $2, 'ann@example.com', 'completed', 1, '{}', $3, now() from definition limit 1",
-    )
-    .bind(id)
-    .bind(id.to_string())
-    .bind(sqlx::types::Json(input))
-    .execute(db)
-    .await
-    .expect("writes a saga");
-    SagaId::from_uuid(id).to_string()
+/// A shop's operator, and the participants of its sagas.
+struct Shop {
+    database: TestDatabase,
+    api: ShopApi,
+    advance: Advance,
+    cache: SagaCache,
 }
 
-async fn open_shop(db: &PgPool) -> ShopApi {
-    sqlx::query("insert into definition (name, version, yaml, sha256) values ('trip', 1, $1, $2)")
-        .bind(TRIP)
-        .bind(sha2::Sha256::digest(TRIP).to_vec())
-        .execute(db)
-        .await
-        .expect("writes a definition");
-    let bus = Bus::connect(&nats_url(), "orchestrator-test").await.expect("connects");
-    ShopApi::open(db, |context| router(context, bus)).await
-}
+impl Shop {
+    async fn open() -> Self {
+        Self::open_with(&[(1, TRIP)]).await
+    }
 
-#[tokio::test]
-async fn an_operator_sees_and_moves_the_sagas_of_the_own_shop_only() {
-    let database = TestDatabase::create("orchestrator", &MIGRATOR).await;
-    let shop = open_shop(&database.db).await;
-    let own = ended(&database.db, json!({"account_id": SHOP.id, "livemode": SHOP.livemode})).await;
-    let of_nobody = ended(&database.db, json!({})).await;
-    let others = [
-        ended(&database.db, json!({"account_id": Uuid::now_v7(), "livemode": SHOP.livemode})).await,
-        ended(&database.db, json!({"account_id": SHOP.id, "livemode": !SHOP.livemode})).await,
-    ];
-    let (status, _, page) = shop.send(&shop.admin, (Method::GET, "/v1/admin/sagas"), &[], Value::Null).await;
-    let listed: Vec<_> = page["data"].as_array().expect("a page").iter().map(|saga| saga["id"].clone()).collect();
-    assert_eq!((status, listed), (StatusCode::OK, vec![json!(of_nobody), json!(own)]));
-    for id in others {
-        let path = format!("/v1/admin/sagas/{id}");
-        assert_eq!(shop.send(&shop.admin, (Method::GET, &path), &[], Value::Null).await.0, StatusCode::NOT_FOUND);
-        for (action, body) in [
-            ("retry", json!({"reason": "x"})),
-            ("compensate", json!({"reason": "x"})),
-            ("resolve", json!({"reason": "x", "step": "s"})),
-        ] {
-            let path = format!("{path}/{action}");
-            assert_eq!(shop.send(&shop.admin, (Method::POST, &path), &[], body).await.0, StatusCode::NOT_FOUND);
+    async fn open_with(versions: &[(i32, &str)]) -> Self {
+        let database = TestDatabase::create("orchestrator", &MIGRATOR).await;
+        for (version, yaml) in versions {
+            sqlx::query("insert into definition (name, version, yaml, sha256) values ('trip', $1, $2, $3)")
+                .bind(version)
+                .bind(yaml)
+                .bind(sha2::Sha256::digest(yaml).to_vec())
+                .execute(&database.db)
+                .await
+                .expect("writes a definition");
         }
+        let bus = Bus::connect(&nats_url(), "orchestrator-test").await.expect("connects");
+        let api = ShopApi::open(&database.db, |context| router(context, bus)).await;
+        let definitions = DefinitionShelf::new(database.db.clone()).current().await.expect("definitions");
+        let clock = DbClock::measure(&database.db).await.expect("a clock");
+        let advance = Advance { db: database.db.clone(), clock, definitions };
+        Self { database, api, advance, cache: SagaCache::default() }
     }
-    database.verify_and_drop(INVARIANTS).await;
+
+    fn db(&self) -> &PgPool {
+        &self.database.db
+    }
+
+    /// A trip of the shop whose seat is out.
+    async fn trip(&mut self) -> Uuid {
+        self.trip_of(json!({"account_id": SHOP.id, "livemode": SHOP.livemode})).await
+    }
+
+    async fn trip_of(&mut self, input: Value) -> Uuid {
+        self.trips_of(input, 1).await[0]
+    }
+
+    async fn trips_of(&mut self, input: Value, count: usize) -> Vec<Uuid> {
+        let ids: Vec<Uuid> = (0..count).map(|_| Uuid::now_v7()).collect();
+        let start = |id: &Uuid| StartSaga {
+            saga_id: *id,
+            definition: "trip".to_owned(),
+            reference: format!("order of {id}"),
+            customer: Some("ann@example.com".to_owned()),
+            input: input.clone(),
+            signals: Map::new(),
+            traceparent: None,
+        };
+        let starts: Vec<StartSaga> = ids.iter().map(start).collect();
+        self.advance.start(&mut self.cache, &starts).await.expect("begins");
+        ids
+    }
+
+    async fn feed(&mut self, id: Uuid, event: Event) {
+        self.advance.apply(&mut self.cache, &[(id, event)]).await.expect("is written");
+    }
+
+    async fn reply(&mut self, id: Uuid, step: &str, direction: Direction, outcome: Outcome) {
+        self.feed(id, Event::Replied { step: step.to_owned(), direction, attempt: 1, outcome }).await;
+    }
+
+    async fn done(&mut self, id: Uuid, step: &str) {
+        self.reply(id, step, Direction::Do, Outcome::Done { output: json!({"number": 7}) }).await;
+    }
+
+    async fn undone(&mut self, id: Uuid, step: &str) {
+        self.reply(id, step, Direction::Undo, Outcome::done()).await;
+    }
+
+    /// A trip that waits for consent.
+    async fn waiting(&mut self) -> Uuid {
+        let id = self.trip().await;
+        self.done(id, "seat").await;
+        id
+    }
+
+    /// A trip whose seat is parked.
+    async fn parked(&mut self) -> Uuid {
+        let id = self.trip().await;
+        self.reply(id, "seat", Direction::Do, Outcome::defect("no such train")).await;
+        id
+    }
+
+    async fn completed(&mut self) -> Uuid {
+        let id = self.waiting().await;
+        self.feed(id, Event::Signalled { signal: "consent".into(), payload: json!({}) }).await;
+        self.done(id, "room").await;
+        self.done(id, "charge").await;
+        id
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let (status, _, body) = self.api.send(&self.api.admin, (Method::GET, path), &[], Value::Null).await;
+        (status, body)
+    }
+
+    async fn post(&self, path: &str, headers: &[(&str, &str)], body: Value) -> (StatusCode, Value) {
+        let (status, _, body) = self.api.send(&self.api.admin, (Method::POST, path), headers, body).await;
+        (status, body)
+    }
+
+    /// An operator's verb on one saga, with a reason.
+    async fn operate(&self, id: Uuid, verb: &str, mut body: Value) -> (StatusCode, Value) {
+        body["reason"] = json!("the carrier is down");
+        self.post(&format!("{}/{verb}", path(id)), &[], body).await
+    }
+
+    async fn saga(&self, id: Uuid) -> Value {
+        let (status, body) = self.get(&path(id)).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body
+    }
+
+    async fn audit_rows(&self) -> i64 {
+        sqlx::query_scalar("select count(*) from audit").fetch_one(self.db()).await.expect("counts")
+    }
+
+    /// The promises hold over what the test left.
+    async fn close(self) {
+        let Self { database, api, advance, .. } = self;
+        drop((api, advance));
+        database.verify_and_drop(INVARIANTS).await;
+    }
 }
 
-#[tokio::test]
-async fn an_age_that_no_saga_can_have_is_refused() {
-    let database = TestDatabase::create("orchestrator", &MIGRATOR).await;
-    let shop = open_shop(&database.db).await;
-    for (age, status) in
-        [("0", 200), ("3155760000", 200), ("3155760001", 400), ("-1", 400), (&i64::MAX.to_string(), 400)]
-    {
-        let path = format!("/v1/admin/sagas?min_age_seconds={age}");
-        let answered = shop.send(&shop.admin, (Method::GET, &path), &[], Value::Null).await;
-        assert_eq!(answered.0.as_u16(), status, "{age}: {}", answered.2);
-    }
-    database.verify_and_drop(INVARIANTS).await;
+fn path(id: Uuid) -> String {
+    format!("/v1/admin/sagas/{}", SagaId::from_uuid(id))
 }
