@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Shop, path};
-use crate::{bulk_operations::work_batch, definitions::DefinitionShelf};
+use crate::{bulk_operation_work::work_batch, definitions::DefinitionShelf};
 
 /// Scenario 32 of the engine's list.
 const MANY: usize = 10_000;
