@@ -5,7 +5,7 @@ pub(crate) const ROLES: [&str; 9] =
     ["order", "cart", "catalog", "inventory", "payment", "fulfillment", "orchestrator", "sandbox", "auditor"];
 
 /// The first prefix that fits decides.
-const SERVED_BY: [(&str, &str); 14] = [
+const SERVED_BY: [(&str, &str); 16] = [
     ("/v1/checkouts", "order"),
     ("/v1/orders", "order"),
     ("/v1/carts", "cart"),
@@ -19,6 +19,8 @@ const SERVED_BY: [(&str, &str); 14] = [
     ("/v1/carrier", "fulfillment"),
     ("/v1/admin/shipments", "fulfillment"),
     ("/v1/admin/sagas", "orchestrator"),
+    ("/v1/admin/bulk_operations", "orchestrator"),
+    ("/v1/admin/audit", "orchestrator"),
     ("/v1/admin/invariants", "auditor"),
 ];
 

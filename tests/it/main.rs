@@ -6,6 +6,7 @@ mod crashes;
 mod every_step;
 mod expiry;
 mod one_key_one_answer;
+mod operators;
 mod oversell;
 mod poison;
 mod provider_faults;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use anyhow::Context as _;
 use makegood_saga::definition::Definition;
 use sha2::{Digest as _, Sha256};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 /// What ships with Makegood.
 const SHIPPED: &[(&str, &str)] = &[("checkout.v1.yaml", include_str!("../../../saga-definitions/checkout.v1.yaml"))];
@@ -31,6 +31,19 @@ impl Definitions {
     /// Every version that is known.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Definition>> {
         self.by_version.values()
+    }
+
+    /// What is stored, if one of the wanted versions is not known here: another replica has released it since this one
+    /// started, and a saga was begun with it or moved to it. Empty otherwise, without asking.
+    pub(crate) async fn released_since<'a>(
+        &self,
+        conn: &mut PgConnection,
+        mut wanted: impl Iterator<Item = (&'a str, u32)>,
+    ) -> anyhow::Result<Self> {
+        if wanted.all(|(name, version)| self.version(name, version).is_some()) {
+            return Ok(Self::default());
+        }
+        stored(conn).await
     }
 
     fn of(definitions: Vec<Definition>) -> Self {
@@ -66,7 +79,7 @@ pub async fn load(db: &PgPool, folder: Option<&Path>) -> anyhow::Result<Definiti
     stored(db).await
 }
 
-async fn stored(db: &PgPool) -> anyhow::Result<Definitions> {
+async fn stored(db: impl PgExecutor<'_>) -> anyhow::Result<Definitions> {
     let rows: Vec<(String, i32, String)> = sqlx::query_as("select name, version, yaml from definition")
         .fetch_all(db)
         .await

@@ -51,13 +51,16 @@ pub(crate) async fn load(
     .fetch_all(&mut *conn)
     .await
     .context("loading sagas")?;
+    let wanted = rows.iter().map(|row| (row.definition.as_str(), row.version.unsigned_abs()));
+    let newer = definitions.released_since(conn, wanted).await?;
     let mut outputs = load_outputs(conn, ids).await?;
     let mut instances = HashMap::with_capacity(rows.len());
     for row in rows {
         let version = u32::try_from(row.version).context("a version is positive")?;
         let definition = definitions
             .version(&row.definition, version)
-            .with_context(|| format!("saga {} runs {} v{version}, which is not loaded", row.id, row.definition))?;
+            .or_else(|| newer.version(&row.definition, version))
+            .with_context(|| format!("saga {} runs {} v{version}, which is not stored", row.id, row.definition))?;
         let mut state = row.progress.0;
         state.restore(definition, row.id, row.input.0, outputs.remove(&row.id).unwrap_or_default());
         let instance = Instance {

@@ -47,6 +47,14 @@ impl Run<'_> {
         }
     }
 
+    /// The deadline of an await that begins to wait now.
+    pub(super) fn await_deadline(&self, index: usize) -> Option<OffsetDateTime> {
+        match &self.definition.steps.get(index)?.kind {
+            StepKind::Await(step) => self.deadline(&step.deadline),
+            StepKind::Command(_) => None,
+        }
+    }
+
     fn deadline(&self, deadline: &Deadline) -> Option<OffsetDateTime> {
         match deadline {
             Deadline::After(duration) => Some(self.now + *duration),

@@ -35,7 +35,15 @@ impl Run<'_> {
         if self.state.paused.is_some() {
             return Verdict::Refused("the saga is paused: resume it, and what is out is sent again".to_owned());
         }
-        let parked = self.state.parked.take().and_then(|parked| self.definition.index_of(&parked.step));
+        let parked = self.state.parked.as_ref().and_then(|parked| self.definition.index_of(&parked.step));
+        if let Some(index) = parked.filter(|index| self.state.steps[*index].status == Status::Waiting)
+            && self.await_deadline(index).is_none_or(|deadline| deadline <= self.now)
+        {
+            return Verdict::Refused(
+                "the signal's deadline is a time that has passed: give the signal, skip the step, or compensate"
+                    .to_owned(),
+            );
+        }
         let retried: Vec<usize> = (0..self.state.steps.len())
             .filter(|index| {
                 Some(*index) == parked
@@ -48,11 +56,12 @@ impl Run<'_> {
         if retried.is_empty() {
             return Verdict::Refused("nothing is out that could be sent again: the saga waits for a signal".to_owned());
         }
+        self.state.parked = None;
         for index in retried {
             self.state.steps[index].failures = 0;
             if self.state.steps[index].status == Status::Waiting {
-                // An await that parked at its deadline waits on, without one.
-                self.state.steps[index].due = None;
+                // An await that parked at its deadline waits for as long once more.
+                self.state.steps[index].due = self.await_deadline(index);
                 continue;
             }
             self.send(index, self.state.steps[index].status.direction());

@@ -147,9 +147,7 @@ async fn a_saga_that_waits_moves_to_a_version_in_which_what_it_did_means_the_sam
     assert_eq!(timeline[0]["sent"][0]["command"], "trains.hold_seat");
     let moved = &timeline[timeline.len() - 2]["event"];
     assert_eq!((&moved["event"], &moved["from"], &moved["to"]), (&json!("version_moved"), &json!(1), &json!(2)));
-    // The driver goes on with the version that it finds.
-    shop.advance.definitions =
-        crate::definitions::DefinitionShelf::new(shop.db().clone()).current().await.expect("definitions");
+    // The driver has begun before that version was released, and goes on with it all the same.
     shop.done(id, "insurance").await;
     assert_eq!(shop.saga(id).await["step"], "room");
     shop.close().await;
