@@ -3,12 +3,17 @@
 mod check;
 mod duration;
 mod input;
+mod output_schema;
+mod path;
+mod when;
 mod yaml;
 
 use std::{ops::Range, time::Duration};
 
 pub use check::DefinitionError;
 pub use input::Input;
+pub use output_schema::OutputSchema;
+pub use when::When;
 
 /// The name under which the `finally` command is known in keys and logs.
 pub const FINALLY: &str = "finally";
@@ -31,6 +36,8 @@ pub struct Definition {
 #[derive(Debug, Clone)]
 pub struct Step {
     pub name: String,
+    /// Skipped unless it holds when the step is reached; none: always done.
+    pub when: Option<When>,
     pub kind: StepKind,
 }
 
@@ -52,6 +59,8 @@ pub struct CommandStep {
     /// How long the step may stay pending before the saga turns around.
     pub pending_deadline: Duration,
     pub input: Input,
+    /// What its output must look like; none: anything.
+    pub output: Option<OutputSchema>,
     /// How long one attempt may take.
     pub timeout: Duration,
     pub retry: Retry,

@@ -6,6 +6,7 @@
 //!
 //! The engine knows no business step: names, commands and inputs come from the definition.
 
+pub mod context_size;
 pub mod definition;
 pub mod effect;
 pub mod event;

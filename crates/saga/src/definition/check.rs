@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    AwaitStep, CommandStep, Deadline, Definition, FINALLY, Input, OnDeadline, Retry, Step, StepKind, duration,
+    AwaitStep, CommandStep, Deadline, Definition, FINALLY, Input, OnDeadline, OutputSchema, Retry, Step, StepKind,
+    When, duration,
     yaml::{Document, Entry, OnDeadlineEntry, RetryEntry},
 };
 
@@ -33,6 +34,8 @@ struct Check {
     problems: Vec<String>,
     /// Names that inputs may read: `input`, and the steps before the current stage.
     known: BTreeSet<String>,
+    /// Those of them whose output may be absent, since the step may be skipped.
+    skippable: BTreeSet<String>,
     /// Names of the stage that is being read: known from the next stage on.
     stage: Vec<String>,
     pivot: Option<usize>,
@@ -98,6 +101,7 @@ impl Check {
             }
             self.pivot = self.pivot.or(Some(steps.len()));
         }
+        let when = entry.when.take().and_then(|when| self.when(&name, &when));
         let kind = match (&entry.command, &entry.signal) {
             (Some(_), None) => StepKind::Command(self.command(&name, entry, self.pivot.is_some())),
             (None, Some(_)) => StepKind::Await(self.signal(&name, entry)),
@@ -106,8 +110,35 @@ impl Check {
                 return;
             }
         };
+        let passes_without_signal =
+            matches!(&kind, StepKind::Await(awaited) if awaited.on_deadline == OnDeadline::Continue);
+        if when.is_some() || passes_without_signal {
+            self.skippable.insert(name.clone());
+        }
         self.stage.push(name.clone());
-        steps.push(Step { name, kind });
+        steps.push(Step { name, when, kind });
+    }
+
+    /// A condition reads what an input may read; what is absent is a no, so it needs no default.
+    fn when(&mut self, name: &str, when: &serde_json::Value) -> Option<When> {
+        match When::parse(when) {
+            Ok(when) => {
+                let unknown: Vec<String> =
+                    when.roots().filter(|root| !self.known.contains(*root)).map(str::to_owned).collect();
+                for root in unknown {
+                    self.complain(format!("step `{name}`: when: `$.{root}` is neither `input` nor an earlier step"));
+                }
+                Some(when)
+            }
+            Err(error) => {
+                self.complain(format!("step `{name}`: {error}"));
+                None
+            }
+        }
+    }
+
+    fn output(&mut self, name: &str, schema: &serde_json::Value) -> Option<OutputSchema> {
+        OutputSchema::parse(schema).map_err(|error| self.complain(format!("step `{name}`: {error}"))).ok()
     }
 
     fn command(&mut self, name: &str, entry: Entry, committed: bool) -> CommandStep {
@@ -125,7 +156,13 @@ impl Check {
                 "step `{name}`: nothing is undone from the pivot on, so `compensate` cannot be kept"
             ));
         }
+        if name == FINALLY && (entry.when.is_some() || entry.output.is_some()) {
+            self.complain(format!(
+                "step `{name}`: it is always sent and nothing reads its output, so `when` and `output` say nothing"
+            ));
+        }
         let input = self.input(name, Input::parse(&entry.input));
+        let output = entry.output.and_then(|schema| self.output(name, &schema));
         let base = if committed || name == FINALLY { Retry::NO_WAY_BACK } else { Retry::FORWARD };
         CommandStep {
             command,
@@ -133,6 +170,7 @@ impl Check {
             pending: entry.pending,
             pending_deadline: self.duration(name, "pending_deadline", entry.pending_deadline, PENDING_DEADLINE),
             input,
+            output,
             timeout: self.duration(name, "timeout", entry.timeout, TIMEOUT),
             retry: self.retry(name, entry.retry, base),
         }
@@ -145,9 +183,12 @@ impl Check {
             || entry.timeout.is_some()
             || entry.retry.is_some()
             || entry.pivot
+            || entry.output.is_some()
             || !entry.input.is_empty();
         if not_here {
-            self.complain(format!("step `{name}`: an await has a signal, a deadline and on_deadline, nothing else"));
+            self.complain(format!(
+                "step `{name}`: an await has a signal, a deadline, on_deadline and when, nothing else"
+            ));
         }
         let deadline = match entry.deadline {
             None => {
@@ -180,11 +221,17 @@ impl Check {
     fn input(&mut self, name: &str, input: Result<Input, String>) -> Input {
         match input {
             Ok(input) => {
-                let unknown: Vec<String> =
-                    input.roots().flatten().filter(|root| !self.known.contains(*root)).map(str::to_owned).collect();
-                for root in unknown {
-                    self.complain(format!("step `{name}`: `$.{root}` is neither `input` nor an earlier step"));
+                let mut problems = Vec::new();
+                for (root, has_default) in input.roots() {
+                    if !self.known.contains(root) {
+                        problems.push(format!("step `{name}`: `$.{root}` is neither `input` nor an earlier step"));
+                    } else if !has_default && name != FINALLY && self.skippable.contains(root) {
+                        problems.push(format!(
+                            "step `{name}`: `{root}` may be skipped and then has no output: write `{{path: $.{root}…, default: …}}`"
+                        ));
+                    }
                 }
+                self.problems.extend(problems);
                 input
             }
             Err(error) => {

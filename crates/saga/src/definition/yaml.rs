@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +28,9 @@ pub(super) struct Entry {
     pub(super) pending: Option<String>,
     pub(super) pending_deadline: Option<String>,
     #[serde(default)]
-    pub(super) input: BTreeMap<String, String>,
+    pub(super) input: BTreeMap<String, Value>,
+    pub(super) output: Option<Value>,
+    pub(super) when: Option<Value>,
     pub(super) timeout: Option<String>,
     pub(super) retry: Option<RetryEntry>,
     #[serde(default)]

@@ -70,12 +70,18 @@ impl Run<'_> {
 
     /// Takes the parked step as settled by hand: done on the way forward, undone on the way back.
     pub(super) fn on_resolution(&mut self, step: &str, output: &Value) -> Verdict {
-        let Some(parked) = self.state.parked.take_if(|parked| parked.step == step) else {
+        if self.state.parked.as_ref().is_none_or(|parked| parked.step != step) {
             return Verdict::Refused(format!("only a parked step can be resolved by hand, and `{step}` is not parked"));
+        }
+        let Some(index) = self.definition.index_of(step) else {
+            return Verdict::Refused(format!("the definition has no step `{step}`"));
         };
-        let Some(index) = self.definition.index_of(&parked.step) else {
-            return Verdict::Refused(format!("the definition has no step `{}`", parked.step));
-        };
+        if self.state.phase != Phase::Backward
+            && let Err(why) = self.acceptable(index, output)
+        {
+            return Verdict::Refused(why);
+        }
+        self.state.parked = None;
         let step = &mut self.state.steps[index];
         step.due = None;
         step.pending_until = None;
@@ -83,7 +89,7 @@ impl Run<'_> {
             step.status = Status::Undone;
         } else {
             step.status = Status::Done;
-            self.state.context.insert(parked.step, output.clone());
+            self.state.context.insert(self.definition.name_of(index).to_owned(), output.clone());
         }
         Verdict::Moved
     }
