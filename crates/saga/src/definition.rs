@@ -3,16 +3,20 @@
 mod check;
 mod duration;
 mod input;
+mod json_schema;
+mod located;
 mod output_schema;
 mod path;
+mod problem;
 mod when;
 mod yaml;
 
 use std::{ops::Range, time::Duration};
 
-pub use check::DefinitionError;
 pub use input::Input;
+pub use json_schema::JSON_SCHEMA;
 pub use output_schema::OutputSchema;
+pub use problem::{DefinitionError, Place, Problem};
 pub use when::When;
 
 /// The name under which the `finally` command is known in keys and logs.
@@ -117,7 +121,12 @@ impl Retry {
 impl Definition {
     /// Reads and checks a definition; tells everything that is wrong with it.
     pub fn parse(yaml: &str) -> Result<Self, DefinitionError> {
-        check::parse(yaml)
+        check::parse(yaml, &|_| true)
+    }
+
+    /// The same, and each command must be known to someone.
+    pub fn parse_knowing(yaml: &str, is_known: impl Fn(&str) -> bool) -> Result<Self, DefinitionError> {
+        check::parse(yaml, &is_known)
     }
 
     /// The stage that a step belongs to.

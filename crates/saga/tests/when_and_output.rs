@@ -109,7 +109,7 @@ fn members_of_a_group_are_skipped_one_by_one_and_what_was_skipped_is_not_undone(
 fn the_check_refuses_an_input_that_may_be_absent_and_has_no_default() {
     let without = CONDITIONAL.replace("{ path: $.ship.id, default: none }", "$.ship.id");
     let problems = Definition::parse(&without).expect_err("a default is missing").problems;
-    assert!(problems.len() == 1 && problems[0].contains("may be skipped"), "{problems:?}");
+    assert!(problems.len() == 1 && problems[0].problem.contains("may be skipped"), "{problems:?}");
     let passed_over = "
 saga: a
 version: 1

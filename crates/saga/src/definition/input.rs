@@ -1,7 +1,5 @@
 //! Which parts of a saga's context go along with a command: a path per field, and what to send where it finds nothing.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use super::path::ContextPath;
@@ -13,7 +11,7 @@ pub struct Input {
 }
 
 #[derive(Debug, Clone)]
-struct Field {
+pub(super) struct Field {
     name: String,
     path: ContextPath,
     default: Option<Value>,
@@ -21,41 +19,35 @@ struct Field {
 
 impl Field {
     /// `$.step.field`, or `{path: $.step.field, default: value}`.
-    fn parse(name: &str, value: &Value) -> Result<Self, String> {
+    pub(super) fn parse(name: &str, value: &Value) -> Result<Self, String> {
+        const FORM: &str = "write a path such as `$.step.field`, or `{path: …, default: …}`";
         let (text, default) = match value {
             Value::String(text) => (text.as_str(), None),
             Value::Object(fields) => {
                 if let Some(other) = fields.keys().find(|key| !matches!(key.as_str(), "path" | "default")) {
-                    return Err(format!("`{other}` is unknown here: write `path` and `default`"));
+                    return Err(format!("`{other}` is unknown here: {FORM}"));
                 }
-                let path = fields.get("path").and_then(Value::as_str).ok_or("`path` must be a JSONPath")?;
-                (path, fields.get("default").cloned())
+                (fields.get("path").and_then(Value::as_str).ok_or(FORM)?, fields.get("default").cloned())
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                return Err("write a path such as `$.step.field`, or `{path: …, default: …}`".to_owned());
-            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return Err(FORM.to_owned()),
         };
         Ok(Self { name: name.to_owned(), path: ContextPath::parse(text)?, default })
+    }
+
+    /// The context's entry that is read.
+    pub(super) fn root(&self) -> &str {
+        self.path.root()
+    }
+
+    /// Whether something is sent also when the path finds nothing.
+    pub(super) const fn has_default(&self) -> bool {
+        self.default.is_some()
     }
 }
 
 impl Input {
-    pub(super) fn parse(fields: &BTreeMap<String, Value>) -> Result<Self, String> {
-        let mut parsed = Vec::with_capacity(fields.len());
-        for (name, value) in fields {
-            parsed.push(Field::parse(name, value).map_err(|error| format!("input `{name}`: {error}"))?);
-        }
-        Ok(Self { fields: parsed })
-    }
-
-    /// One unnamed path, as a deadline is.
-    pub(super) fn single(text: &str) -> Result<Self, String> {
-        Ok(Self { fields: vec![Field { name: String::new(), path: ContextPath::parse(text)?, default: None }] })
-    }
-
-    /// The context's entries that are read, and whether there is a default for when they are absent.
-    pub(super) fn roots(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.fields.iter().map(|field| (field.path.root(), field.default.is_some()))
+    pub(super) const fn of(fields: Vec<Field>) -> Self {
+        Self { fields }
     }
 
     /// The payload for a context.
@@ -77,14 +69,15 @@ mod tests {
 
     #[test]
     fn a_missing_value_leaves_its_field_out_or_gives_the_default() {
-        let fields = BTreeMap::from([
-            ("there".to_owned(), json!("$.input.a")),
-            ("gone".to_owned(), json!("$.maybe.x")),
-            ("instead".to_owned(), json!({"path": "$.maybe.x", "default": null})),
-            ("kept".to_owned(), json!({"path": "$.input.a", "default": 2})),
-        ]);
+        let fields = [
+            ("there", json!("$.input.a")),
+            ("gone", json!("$.maybe.x")),
+            ("instead", json!({"path": "$.maybe.x", "default": null})),
+            ("kept", json!({"path": "$.input.a", "default": 2})),
+        ];
+        let fields = fields.map(|(name, value)| Field::parse(name, &value).expect("in order"));
         let context = Map::from_iter([("input".to_owned(), json!({"a": 1}))]);
-        let payload = Input::parse(&fields).expect("in order").evaluate(&context);
+        let payload = Input::of(fields.into()).evaluate(&context);
         assert_eq!(Value::Object(payload), json!({"there": 1, "instead": null, "kept": 1}));
     }
 
@@ -92,7 +85,7 @@ mod tests {
     fn what_is_neither_a_path_nor_a_path_with_a_default_is_refused() {
         for value in [json!(1), json!({"path": 1}), json!({"default": 1}), json!({"path": "$.a", "els": 1}), json!("a")]
         {
-            assert!(Input::parse(&BTreeMap::from([("x".to_owned(), value.clone())])).is_err(), "{value}");
+            assert!(Field::parse("x", &value).is_err(), "{value}");
         }
     }
 }

@@ -17,7 +17,10 @@ impl OutputSchema {
     /// A schema stands for itself: a `$ref` out of it is refused, since nothing is fetched here.
     pub(super) fn parse(schema: &Value) -> Result<Self, String> {
         let validator = jsonschema::options().offline().build(schema);
-        let validator = validator.map_err(|error| format!("output: it is no JSON Schema: {error}"))?;
+        let validator = validator.map_err(|error| {
+            let place = error.instance_path().to_string();
+            format!("it is no JSON Schema{}: {error}", if place.is_empty() { place } else { format!(" at {place}") })
+        })?;
         Ok(Self { validator: Arc::new(validator) })
     }
 

@@ -31,14 +31,14 @@ impl When {
     pub(super) fn parse(value: &Value) -> Result<Self, String> {
         let all = match value {
             Value::Array(conditions) if conditions.is_empty() => {
-                return Err("when: an empty list says nothing: leave `when` out".to_owned());
+                return Err("an empty list says nothing: leave `when` out".to_owned());
             }
             Value::Array(conditions) => conditions.iter().map(Condition::parse).collect::<Result<_, _>>(),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
                 Condition::parse(value).map(|condition| vec![condition])
             }
         };
-        Ok(Self { all: all.map_err(|error| format!("when: {error}"))? })
+        Ok(Self { all: all? })
     }
 
     /// The context's entries that are read.
