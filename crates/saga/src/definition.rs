@@ -13,6 +13,7 @@ mod yaml;
 
 use std::{ops::Range, time::Duration};
 
+pub(crate) use duration::{parse as parse_duration, text as duration_text};
 pub use input::Input;
 pub use json_schema::JSON_SCHEMA;
 pub use output_schema::OutputSchema;

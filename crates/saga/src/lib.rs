@@ -8,7 +8,9 @@
 
 pub mod context_size;
 pub mod definition;
+pub mod draw;
 pub mod effect;
 pub mod event;
+pub mod rehearsal;
 pub mod state;
 pub mod transition;

@@ -62,6 +62,16 @@ impl Input {
     }
 }
 
+impl std::fmt::Display for Input {
+    /// The paths that are read.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, field) in self.fields.iter().enumerate() {
+            write!(f, "{}{}", if place == 0 { "" } else { ", " }, field.path)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,8 @@ use serde_json_path::JsonPath;
 
 #[derive(Debug, Clone)]
 pub(super) struct ContextPath {
+    /// As it was written.
+    text: String,
     /// What is queried within the root's value.
     path: JsonPath,
     /// Whether it names one place; otherwise what it finds is a list, also when that is one or none.
@@ -25,7 +27,7 @@ impl ContextPath {
         }
         let path = JsonPath::parse(&format!("${tail}")).map_err(|error| format!("`{text}` is no JSONPath: {error}"))?;
         let is_singular = !tail.contains(['*', '?', ':', ',']) && !tail.contains("..");
-        Ok(Self { path, is_singular, root: root.to_owned() })
+        Ok(Self { text: text.to_owned(), path, is_singular, root: root.to_owned() })
     }
 
     pub(super) fn root(&self) -> &str {
@@ -41,6 +43,12 @@ impl ContextPath {
         } else {
             Some(Value::Array(found.iter().map(|value| (*value).clone()).collect()))
         }
+    }
+}
+
+impl std::fmt::Display for ContextPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

@@ -88,6 +88,21 @@ impl Condition {
     }
 }
 
+impl std::fmt::Display for When {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, condition) in self.all.iter().enumerate() {
+            let path = &condition.path;
+            f.write_str(if place == 0 { "" } else { " and " })?;
+            match &condition.test {
+                Test::Something => write!(f, "{path}")?,
+                Test::Equals(value) => write!(f, "{path} = {value}")?,
+                Test::NotEquals(value) => write!(f, "{path} ≠ {value}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn is_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
