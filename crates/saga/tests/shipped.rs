@@ -1,4 +1,5 @@
-//! What ships under saga-definitions/: every definition is sound, drawn as it is, and does what its script says.
+//! What ships under saga-definitions/: every definition is sound, drawn as it is, and does what its script says. So is the
+//! flow that docs/saga-language.md begins with.
 
 use std::{
     fs,
@@ -67,11 +68,26 @@ fn every_definition_does_what_its_script_says() {
         let yaml = fs::read_to_string(&script).unwrap_or_else(|error| panic!("{}: {error}", script.display()));
         let script = Script::parse(&yaml).unwrap_or_else(|error| panic!("{}: {error}", script.display()));
         assert_eq!(scripts.join(&script.definition).canonicalize().ok(), file.canonicalize().ok());
-        let definition = definition(&file);
-        for case in &script.cases {
-            let rehearsal = rehearse(&definition, case);
-            let timeline: Vec<String> = rehearsal.timeline.iter().map(ToString::to_string).collect();
-            assert!(rehearsal.misses.is_empty(), "{}\n{:#?}\n{}", case.case, rehearsal.misses, timeline.join("\n"));
-        }
+        goes_as_expected(&definition(&file), &script);
     }
+}
+
+fn goes_as_expected(definition: &Definition, script: &Script) {
+    for case in &script.cases {
+        let rehearsal = rehearse(definition, case);
+        let timeline: Vec<String> = rehearsal.timeline.iter().map(ToString::to_string).collect();
+        assert!(rehearsal.misses.is_empty(), "{}\n{:#?}\n{}", case.case, rehearsal.misses, timeline.join("\n"));
+    }
+}
+
+#[test]
+fn the_flow_of_the_language_page_is_sound_and_does_what_its_script_says() {
+    let page = fs::read_to_string(folder().join("../docs/saga-language.md")).expect("the page is text");
+    let block = |word: &str| {
+        let mut blocks = page.split("```yaml\n").skip(1).filter_map(|block| block.split("```").next());
+        blocks.find(|block| block.contains(word)).unwrap_or_else(|| panic!("a block has `{word}`"))
+    };
+    let definition = Definition::parse(block("saga: gift-wrap")).unwrap_or_else(|error| panic!("{error}"));
+    let script = Script::parse(block("cases:")).unwrap_or_else(|error| panic!("{error}"));
+    goes_as_expected(&definition, &script);
 }
