@@ -9,6 +9,7 @@ use crate::{account::Account, inventory::Allocation};
 pub const CREATE_SHIPMENTS: &str = "fulfillment.create_shipments";
 pub const CANCEL_SHIPMENTS: &str = "fulfillment.cancel_shipments";
 pub const RELEASE_SHIPMENTS: &str = "fulfillment.release_shipments";
+pub const WITHDRAW_SHIPMENTS: &str = "fulfillment.withdraw_shipments";
 
 /// Plans the shipments of an order; nothing leaves before `release_shipments`. Also the input of its undo.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +31,14 @@ pub struct CreatedShipments {
 /// Input of `release_shipments`: the saga's own shipments.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct OwnShipments {}
+
+/// Takes back the shipments of a completed checkout, all or none: another saga's than the one that asks.
+///
+/// Refused with `shipment_handed_over` as soon as the carrier may have one of them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WithdrawShipments {
+    pub checkout_id: Uuid,
+}
 
 /// Name of the event that carries [`ShipmentShipped`]; its subject is the shipment's id.
 pub const SHIPMENT_SHIPPED: &str = "shipment.shipped";

@@ -37,6 +37,8 @@ kinds! {
     CheckoutKind, CheckoutId, "chk";
     /// An order.
     OrderKind, OrderId, "ord";
+    /// The cancellation of a completed order; the same UUID is its saga's id.
+    CancellationKind, CancellationId, "cnl";
     /// A run of a definition.
     SagaKind, SagaId, "sga";
     /// A payment intent.

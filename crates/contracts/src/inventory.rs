@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::account::Account;
 
@@ -11,6 +12,7 @@ pub const EXTEND_HOLD: &str = "inventory.extend_hold";
 pub const ALLOCATE_STOCK: &str = "inventory.allocate_stock";
 pub const DEALLOCATE_STOCK: &str = "inventory.deallocate_stock";
 pub const COMMIT_STOCK: &str = "inventory.commit_stock";
+pub const RESTOCK_SALE: &str = "inventory.restock_sale";
 
 /// Holds every line or none, until the TTL. Also the input of its undo, `release_stock`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,6 +39,12 @@ pub struct HeldStock {
 /// Input of `extend_hold`, `allocate_stock`, `deallocate_stock` and `commit_stock`: the saga's own hold.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct OwnHold {}
+
+/// Puts back what a completed checkout took, into the warehouses that it came from, as receipts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RestockSale {
+    pub checkout_id: Uuid,
+}
 
 /// Output of `allocate_stock`: which warehouse ships what.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -10,6 +10,8 @@ use crate::{account::Account, cart::PricedLine, money::Money, orchestrator::Saga
 pub const OPEN_CHECKOUT: &str = "order.open_checkout";
 pub const REQUIRE_ACTION: &str = "order.require_action";
 pub const CLOSE_CHECKOUT: &str = "order.close_checkout";
+pub const BEGIN_CANCEL: &str = "order.begin_cancel";
+pub const END_CANCEL: &str = "order.end_cancel";
 
 /// The definition that a checkout runs.
 pub const CHECKOUT_SAGA: &str = "checkout";
@@ -71,6 +73,38 @@ pub struct EndedCheckout {
     pub shipment_ids: Option<Vec<Uuid>>,
 }
 
+/// The definition that cancels a completed order; the saga's id is the cancellation's.
+pub const CANCEL_ORDER_SAGA: &str = "cancel-order";
+
+/// The saga's input, and so `$.input` in the definition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CancelOrderInput {
+    #[serde(flatten)]
+    pub account: Account,
+    pub cancellation_id: Uuid,
+    pub order_id: Uuid,
+    pub checkout_id: Uuid,
+    /// What goes back to the buyer.
+    pub total: Money,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The saga runs. Refused with `order_shipped` when a part of the order has left meanwhile.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BeginCancel {
+    pub cancellation_id: Uuid,
+}
+
+/// Payload of `end_cancel`, the definition's `finally`: how the saga ended.
+pub type EndCancel = SagaEnd<EndedCancellation>;
+
+/// The `finally` input of the definition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EndedCancellation {
+    pub cancellation_id: Uuid,
+}
+
 /// Names of the events that carry [`OrderChanged`]; their subject is the order's id (`ord_…`).
 pub const ORDER_OPENED: &str = "order.opened";
 pub const ORDER_COMPLETED: &str = "order.completed";
@@ -78,6 +112,8 @@ pub const ORDER_FAILED: &str = "order.failed";
 pub const ORDER_EXPIRED: &str = "order.expired";
 pub const ORDER_CANCELLED: &str = "order.cancelled";
 pub const ORDER_SHIPPED: &str = "order.shipped";
+pub const ORDER_CANCEL_REQUESTED: &str = "order.cancel_requested";
+pub const ORDER_CANCEL_REFUSED: &str = "order.cancel_refused";
 
 /// An order as it is after the event. Who bought and where it goes are not told: whoever may know asks for the order.
 #[derive(Debug, Clone, Serialize, Deserialize)]

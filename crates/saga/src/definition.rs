@@ -4,12 +4,22 @@ mod check;
 pub mod compatibility;
 mod duration;
 mod input;
+mod json_schema;
+mod located;
+mod output_schema;
+mod path;
+mod problem;
+mod when;
 mod yaml;
 
 use std::{ops::Range, time::Duration};
 
-pub use check::DefinitionError;
+pub(crate) use duration::{parse as parse_duration, text as duration_text};
 pub use input::Input;
+pub use json_schema::JSON_SCHEMA;
+pub use output_schema::OutputSchema;
+pub use problem::{DefinitionError, Place, Problem};
+pub use when::When;
 
 /// The name under which the `finally` command is known in keys and logs.
 pub const FINALLY: &str = "finally";
@@ -32,6 +42,8 @@ pub struct Definition {
 #[derive(Debug, Clone)]
 pub struct Step {
     pub name: String,
+    /// Skipped unless it holds when the step is reached; none: always done.
+    pub when: Option<When>,
     pub kind: StepKind,
 }
 
@@ -53,6 +65,8 @@ pub struct CommandStep {
     /// How long the step may stay pending before the saga turns around.
     pub pending_deadline: Duration,
     pub input: Input,
+    /// What its output must look like; none: anything.
+    pub output: Option<OutputSchema>,
     /// How long one attempt may take.
     pub timeout: Duration,
     pub retry: Retry,
@@ -109,7 +123,12 @@ impl Retry {
 impl Definition {
     /// Reads and checks a definition; tells everything that is wrong with it.
     pub fn parse(yaml: &str) -> Result<Self, DefinitionError> {
-        check::parse(yaml)
+        check::parse(yaml, &|_| true)
+    }
+
+    /// The same, and each command must be known to someone.
+    pub fn parse_knowing(yaml: &str, is_known: impl Fn(&str) -> bool) -> Result<Self, DefinitionError> {
+        check::parse(yaml, &is_known)
     }
 
     /// The stage that a step belongs to.

@@ -6,8 +6,11 @@
 //!
 //! The engine knows no business step: names, commands and inputs come from the definition.
 
+pub mod context_size;
 pub mod definition;
+pub mod draw;
 pub mod effect;
 pub mod event;
+pub mod rehearsal;
 pub mod state;
 pub mod transition;

@@ -10,6 +10,7 @@
 mod backward;
 mod forward;
 mod operator;
+mod output;
 mod pause;
 mod skip;
 mod timer;
@@ -48,18 +49,23 @@ pub struct Transition {
     pub state: State,
     pub effects: Vec<Effect>,
     pub verdict: Verdict,
+    /// What stands in the log instead of the event: an output that was not accepted is logged as the failure that it
+    /// counts as, so that the log's outputs are the context. None: the event itself.
+    pub logged: Option<Event>,
 }
 
 /// What an event does to a saga at an instant of the database's clock.
 pub fn transition(definition: &Definition, state: State, event: &Event, now: OffsetDateTime) -> Transition {
     let mut run = Run { definition, now: pause::clock(&state, event, now), state, effects: Vec::new() };
+    let logged = run.unacceptable(event);
+    let event = logged.as_ref().unwrap_or(event);
     let verdict = if run.state.phase.has_ended() { run.after_the_end(event) } else { run.on(event) };
     match verdict {
         // A conflict may leave something to undo.
         Verdict::Moved | Verdict::Conflict(_) => run.advance(),
         Verdict::Ignored | Verdict::Unexpected(_) | Verdict::Refused(_) => {}
     }
-    Transition { state: run.state, effects: run.effects, verdict }
+    Transition { state: run.state, effects: run.effects, verdict, logged }
 }
 
 /// One transition under way.
@@ -118,6 +124,10 @@ impl Run<'_> {
         let begun = self.state.stage > 0 || self.state.steps.iter().any(|step| step.status != Status::Idle);
         if begun {
             return Verdict::Ignored;
+        }
+        if let Err(why) = self.fits(0) {
+            self.park(0, why);
+            return Verdict::Moved;
         }
         self.begin_stage();
         Verdict::Moved

@@ -3,6 +3,7 @@
 mod cancel_shipments;
 mod create_shipments;
 mod release_shipments;
+mod withdraw_shipments;
 
 use std::collections::HashMap;
 
@@ -24,6 +25,7 @@ pub(crate) fn participant(worker: Worker) -> Participant {
         .action("create_shipments", create_shipments::handle)
         .undo("cancel_shipments", cancel_shipments::handle)
         .action("release_shipments", release_shipments::handle)
+        .action("withdraw_shipments", withdraw_shipments::handle)
 }
 
 /// Moves all shipments of each saga to one state, or, where one of them must not go there, none of that saga's.

@@ -94,7 +94,8 @@ async fn claim_due(db: &PgPool) -> anyhow::Result<Vec<OfferedShipment>> {
             limit $1
             for update skip locked
         )
-        update shipment s set handover_due_at = now() + make_interval(secs => $2)
+        update shipment s
+        set handover_due_at = now() + make_interval(secs => $2), offered_at = coalesce(s.offered_at, now())
         from due
         where s.id = due.id
         returning s.id, s.shipping_method

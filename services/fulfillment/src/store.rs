@@ -12,13 +12,15 @@ pub(crate) struct LockedShipment {
     pub(crate) id: Uuid,
     pub(crate) saga_id: Uuid,
     pub(crate) state: State,
+    /// The carrier was told of it, or is being told.
+    pub(crate) was_offered: bool,
 }
 
 /// Locks all shipments of these sagas, in the order of their ids.
 pub(crate) async fn lock_shipments(tx: &mut PgConnection, saga_ids: &[Uuid]) -> anyhow::Result<Vec<LockedShipment>> {
-    let rows: Vec<(Uuid, Uuid, String)> = sqlx::query_as(
+    let rows: Vec<(Uuid, Uuid, String, bool)> = sqlx::query_as(
         r"
-        select id, saga_id, state from shipment
+        select id, saga_id, state, offered_at is not null from shipment
         where saga_id = any($1)
         order by id
         for update
@@ -29,10 +31,10 @@ pub(crate) async fn lock_shipments(tx: &mut PgConnection, saga_ids: &[Uuid]) -> 
     .await
     .context("locking shipments")?;
     rows.into_iter()
-        .map(|(id, saga_id, state)| {
+        .map(|(id, saga_id, state, was_offered)| {
             let state =
                 State::parse(&state).with_context(|| format!("shipment {id} is in the unknown state {state}"))?;
-            Ok(LockedShipment { id, saga_id, state })
+            Ok(LockedShipment { id, saga_id, state, was_offered })
         })
         .collect()
 }

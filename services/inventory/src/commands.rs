@@ -8,6 +8,7 @@ mod deallocate_stock;
 mod extend_hold;
 mod hold_stock;
 mod release_stock;
+mod restock_sale;
 
 use makegood_contracts::{inventory::OwnHold, reply::Outcome};
 use makegood_messaging::{
@@ -34,6 +35,7 @@ pub(crate) fn participant(worker: Worker, config: &Config) -> Participant {
         .action("allocate_stock", allocate_stock::handle)
         .undo("deallocate_stock", deallocate_stock::handle)
         .action("commit_stock", commit_stock::handle)
+        .action("restock_sale", restock_sale::handle)
 }
 
 /// A hold has its saga's id.

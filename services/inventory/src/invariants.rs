@@ -43,6 +43,23 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         promise: "P2",
+        name: "what_comes_back_was_sold",
+        says: "What was put back of a sale is what that sale took, line by line, and no other goods.",
+        sql: r"
+            with back as (
+                select restocked_hold as id, sku, warehouse_id, quantity
+                from stock_receipt where restocked_hold is not null
+            )
+            select b.id::text as id, jsonb_build_object('sku', b.sku, 'back', b.quantity, 'sold', l.quantity) as detail
+            from back b
+            join hold h on h.id = b.id
+            left join lateral unnest(h.skus, h.warehouse_ids, h.quantities) as l (sku, warehouse_id, quantity)
+                on l.sku = b.sku and l.warehouse_id = b.warehouse_id
+            where h.state <> 'committed' or l.quantity is distinct from b.quantity
+        ",
+    },
+    Invariant {
+        promise: "P2",
         name: "held_is_the_sum_of_holds",
         says: "What is held of a SKU in a warehouse is the sum of its held and extended holds.",
         sql: r"

@@ -49,7 +49,7 @@ enum Command {
     Bench(bench::Args),
     /// Ask the databases whether every promise holds.
     Verify(verify::Args),
-    /// Check saga definitions.
+    /// Check, test and draw saga definitions.
     Saga(saga::Args),
     /// Run a command with a PostgreSQL and a NATS of its own.
     WithServers(with_servers::Args),

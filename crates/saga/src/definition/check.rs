@@ -1,10 +1,15 @@
-//! From YAML to a definition that can be relied on. Tells all that is wrong at once.
+//! From YAML to a definition that can be relied on. Tells all that is wrong at once, each with its place.
 
 use std::{collections::BTreeSet, time::Duration};
 
+use serde_json::Value;
+
 use super::{
-    AwaitStep, CommandStep, Deadline, Definition, FINALLY, Input, OnDeadline, Retry, Step, StepKind, duration,
-    yaml::{Document, Entry, OnDeadlineEntry, RetryEntry},
+    AwaitStep, CommandStep, Deadline, Definition, FINALLY, Input, OnDeadline, OutputSchema, Retry, Step, StepKind,
+    When, duration, input,
+    located::{self, At},
+    problem::{DefinitionError, Place, Problem},
+    yaml::{self, AwaitEntry, CommandEntry, Document, Entry, RetryEntry},
 };
 
 /// One attempt of a step, unless the definition says otherwise: far above any healthy answer, and as long as an order
@@ -12,214 +17,350 @@ use super::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a pending step waits for someone outside: what banks give a buyer for 3-D Secure.
 const PENDING_DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// What a command is written like.
+const COMMAND_FORM: &str = "write `service.verb_noun`, in lower-case letters, digits, `_` and `-`";
 
-/// All that is wrong with a definition, one sentence each.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", problems.join("\n"))]
-pub struct DefinitionError {
-    pub problems: Vec<String>,
+pub(super) fn parse(yaml: &str, is_known: &dyn Fn(&str) -> bool) -> Result<Definition, DefinitionError> {
+    let tree = located::parse(yaml).map_err(|problem| DefinitionError { problems: vec![problem] })?;
+    let mut problems = Vec::new();
+    let document = yaml::read(tree, &mut problems);
+    let mut check = Check::new(is_known, problems);
+    let definition = document.map(|document| check.definition(document));
+    match definition {
+        Some(definition) if check.problems.is_empty() => Ok(definition),
+        Some(_) | None => {
+            check.problems.sort_by_key(|problem| problem.place);
+            Err(DefinitionError { problems: check.problems })
+        }
+    }
 }
 
-pub(super) fn parse(yaml: &str) -> Result<Definition, DefinitionError> {
-    let document: Document =
-        serde_saphyr::from_str(yaml).map_err(|error| DefinitionError { problems: vec![error.to_string()] })?;
-    let mut check = Check::default();
-    let definition = check.definition(document);
-    if check.problems.is_empty() { Ok(definition) } else { Err(DefinitionError { problems: check.problems }) }
-}
-
-#[derive(Default)]
-struct Check {
-    problems: Vec<String>,
+struct Check<'a> {
+    /// Whether there is such a command.
+    is_known: &'a dyn Fn(&str) -> bool,
+    problems: Vec<Problem>,
+    /// The step that is being read, as problems name it.
+    step: String,
+    /// Every name in the file, to tell a step that comes too late from one that does not exist.
+    names: BTreeSet<String>,
     /// Names that inputs may read: `input`, and the steps before the current stage.
     known: BTreeSet<String>,
+    /// Those of them whose output may be absent, since the step may be skipped.
+    skippable: BTreeSet<String>,
     /// Names of the stage that is being read: known from the next stage on.
     stage: Vec<String>,
+    signals: BTreeSet<String>,
     pivot: Option<usize>,
 }
 
-impl Check {
-    fn complain(&mut self, problem: impl Into<String>) {
-        self.problems.push(problem.into());
+impl<'a> Check<'a> {
+    fn new(is_known: &'a dyn Fn(&str) -> bool, problems: Vec<Problem>) -> Self {
+        Self {
+            is_known,
+            problems,
+            step: String::new(),
+            names: BTreeSet::new(),
+            known: BTreeSet::from(["input".to_owned()]),
+            skippable: BTreeSet::new(),
+            stage: Vec::new(),
+            signals: BTreeSet::new(),
+            pivot: None,
+        }
+    }
+
+    fn complain(&mut self, place: Place, problem: impl Into<String>) {
+        let step = Some(self.step.clone()).filter(|step| !step.is_empty());
+        self.problems.push(Problem { place, step, problem: problem.into() });
     }
 
     fn definition(&mut self, document: Document) -> Definition {
-        if !is_name(&document.saga) {
-            self.complain(format!("saga `{}`: a name is lower-case letters, digits, `_` and `-`", document.saga));
+        let (saga, version) = (document.saga, document.version);
+        if !is_name(&saga.value) && !saga.value.is_empty() {
+            self.complain(saga.place, format!("`{}` is no name: {NAME_FORM}", saga.value));
         }
-        if document.version == 0 {
-            self.complain("version: begins with 1");
+        if version.value == 0 {
+            self.complain(version.place, "versions begin with 1");
         }
-        if document.steps.is_empty() {
-            self.complain("steps: there must be one at least");
-        }
-        self.known.insert("input".to_owned());
+        self.names = document.steps.iter().flat_map(names_of).map(str::to_owned).collect();
         let mut steps = Vec::new();
         let mut stages = Vec::new();
         for entry in document.steps {
             let start = steps.len();
-            match entry.parallel {
-                Some(members) => {
-                    if members.len() < 2 {
-                        self.complain("parallel: a group has two members at least");
-                    }
-                    for member in members {
-                        self.step(member, &mut steps, true);
-                    }
-                }
-                None => self.step(entry, &mut steps, false),
+            match entry {
+                Entry::Group(members) => self.group(members, &mut steps),
+                Entry::Command(_) | Entry::Await(_) => self.step(entry, &mut steps, false),
             }
             self.known.extend(self.stage.drain(..));
             stages.push(start..steps.len());
         }
-        let finally = document.finally.map(|entry| self.command(FINALLY, entry, false));
-        Definition { name: document.saga, version: document.version, steps, stages, pivot: self.pivot, finally }
+        let finally = document.finally.map(|entry| {
+            self.step = FINALLY.to_owned();
+            self.command(entry, false)
+        });
+        Definition { name: saga.value, version: version.value, steps, stages, pivot: self.pivot, finally }
     }
 
-    fn step(&mut self, mut entry: Entry, steps: &mut Vec<Step>, in_group: bool) {
-        let name = entry.step.take().unwrap_or_default();
-        if !is_name(&name) || name == FINALLY || name == "input" {
-            self.complain(format!(
-                "step `{name}`: each step has a name of its own: lower-case letters, digits and `_`, not `input` or `{FINALLY}`"
-            ));
+    fn group(&mut self, members: At<Vec<Entry>>, steps: &mut Vec<Step>) {
+        self.step.clear();
+        if members.value.len() < 2 {
+            self.complain(
+                members.place,
+                "a parallel group has two members at least: write a lone step without `parallel`",
+            );
         }
-        if self.known.contains(&name) || self.stage.contains(&name) {
-            self.complain(format!("step `{name}`: the name is taken"));
+        for member in members.value {
+            match member {
+                Entry::Group(inner) => {
+                    self.step.clear();
+                    self.complain(inner.place, "a parallel group holds steps, not groups: write one list");
+                }
+                Entry::Command(_) | Entry::Await(_) => self.step(member, steps, true),
+            }
         }
-        if entry.parallel.is_some() {
-            self.complain(format!("step `{name}`: a group holds steps, not groups"));
-        }
-        if entry.pivot {
+    }
+
+    fn step(&mut self, entry: Entry, steps: &mut Vec<Step>, in_group: bool) {
+        let (name, when, pivot) = match &entry {
+            Entry::Command(entry) => (entry.name.clone(), entry.when.clone(), entry.pivot),
+            Entry::Await(entry) => (entry.name.clone(), entry.when.clone(), None),
+            Entry::Group(_) => return,
+        };
+        self.step.clone_from(&name.value);
+        self.name(&name);
+        if let Some(place) = pivot {
             if self.pivot.is_some() {
-                self.complain(format!("step `{name}`: there is a pivot already"));
+                self.complain(place, "there is a pivot already: a saga has one point of no return");
             }
             if in_group {
-                self.complain(format!("step `{name}`: the pivot stands alone"));
+                self.complain(place, "the pivot stands alone: take it out of the group");
             }
             self.pivot = self.pivot.or(Some(steps.len()));
         }
-        let kind = match (&entry.command, &entry.signal) {
-            (Some(_), None) => StepKind::Command(self.command(&name, entry, self.pivot.is_some())),
-            (None, Some(_)) => StepKind::Await(self.signal(&name, entry)),
-            _ => {
-                self.complain(format!("step `{name}`: has either `command` or `await`"));
-                return;
-            }
+        let when = when.and_then(|when| self.when(&when));
+        let kind = match entry {
+            Entry::Command(entry) => StepKind::Command(self.command(entry, self.pivot.is_some())),
+            Entry::Await(entry) => StepKind::Await(self.signal(entry)),
+            Entry::Group(_) => return,
         };
-        self.stage.push(name.clone());
-        steps.push(Step { name, kind });
+        let passes_without_signal =
+            matches!(&kind, StepKind::Await(awaited) if awaited.on_deadline == OnDeadline::Continue);
+        if when.is_some() || passes_without_signal {
+            self.skippable.insert(name.value.clone());
+        }
+        self.stage.push(name.value.clone());
+        steps.push(Step { name: name.value, when, kind });
     }
 
-    fn command(&mut self, name: &str, entry: Entry, committed: bool) -> CommandStep {
-        if entry.signal.is_some() || entry.deadline.is_some() || entry.on_deadline.is_some() {
-            self.complain(format!("step `{name}`: `await`, `deadline` and `on_deadline` belong to an await"));
+    fn name(&mut self, name: &At<String>) {
+        if name.value.is_empty() {
+            // Told by whoever read it.
+        } else if !is_name(&name.value) {
+            self.complain(name.place, format!("it is no name: {NAME_FORM}"));
+        } else if name.value == FINALLY || name.value == "input" {
+            self.complain(
+                name.place,
+                format!("`input` and `{FINALLY}` have a meaning of their own: choose another name"),
+            );
+        } else if self.known.contains(&name.value) || self.stage.contains(&name.value) {
+            self.complain(name.place, "an earlier step has this name: choose another one");
         }
-        let command = entry.command.unwrap_or_default();
-        for command in [Some(&command), entry.compensate.as_ref(), entry.pending.as_ref()].into_iter().flatten() {
-            if !is_command(command) {
-                self.complain(format!("step `{name}`: `{command}` is no command: write `service.verb_noun`"));
+    }
+
+    /// A condition reads what an input may read; what is absent is a no, so it needs no default.
+    fn when(&mut self, when: &At<Value>) -> Option<When> {
+        match When::parse(&when.value) {
+            Ok(parsed) => {
+                for root in parsed.roots() {
+                    self.root(when.place, root);
+                }
+                Some(parsed)
+            }
+            Err(error) => {
+                self.complain(when.place, format!("`when`: {error}"));
+                None
             }
         }
-        if entry.compensate.is_some() && (committed || name == FINALLY) {
-            self.complain(format!(
-                "step `{name}`: nothing is undone from the pivot on, so `compensate` cannot be kept"
-            ));
+    }
+
+    fn command(&mut self, entry: CommandEntry, committed: bool) -> CommandStep {
+        let is_finally = self.step == FINALLY;
+        for command in [Some(&entry.command), entry.compensate.as_ref(), entry.pending.as_ref()].into_iter().flatten() {
+            self.is_command(command);
         }
-        let input = self.input(name, Input::parse(&entry.input));
-        let base = if committed || name == FINALLY { Retry::NO_WAY_BACK } else { Retry::FORWARD };
+        if let Some(compensate) = entry.compensate.as_ref().filter(|_| committed) {
+            self.complain(compensate.place, "nothing is undone from the pivot on: leave `compensate` out");
+        }
+        let input = Input::of(entry.input.iter().filter_map(|(name, value)| self.field(name, value)).collect());
+        let output = entry.output.and_then(|schema| self.output(&schema));
+        let base = if committed || is_finally { Retry::NO_WAY_BACK } else { Retry::FORWARD };
         CommandStep {
-            command,
-            compensate: entry.compensate,
-            pending: entry.pending,
-            pending_deadline: self.duration(name, "pending_deadline", entry.pending_deadline, PENDING_DEADLINE),
+            command: entry.command.value,
+            compensate: entry.compensate.map(|command| command.value),
+            pending: entry.pending.map(|command| command.value),
+            pending_deadline: self.duration("pending_deadline", entry.pending_deadline, PENDING_DEADLINE),
             input,
-            timeout: self.duration(name, "timeout", entry.timeout, TIMEOUT),
-            retry: self.retry(name, entry.retry, base),
+            output,
+            timeout: self.duration("timeout", entry.timeout, TIMEOUT),
+            retry: self.retry(entry.retry, base),
         }
     }
 
-    fn signal(&mut self, name: &str, entry: Entry) -> AwaitStep {
-        let not_here = entry.compensate.is_some()
-            || entry.pending.is_some()
-            || entry.pending_deadline.is_some()
-            || entry.timeout.is_some()
-            || entry.retry.is_some()
-            || entry.pivot
-            || !entry.input.is_empty();
-        if not_here {
-            self.complain(format!("step `{name}`: an await has a signal, a deadline and on_deadline, nothing else"));
+    fn is_command(&mut self, command: &At<String>) {
+        let text = &command.value;
+        if text.is_empty() {
+            // Told by whoever read it.
+        } else if !is_command(text) {
+            self.complain(command.place, format!("`{text}` is no command: {COMMAND_FORM}"));
+        } else if !(self.is_known)(text) {
+            self.complain(
+                command.place,
+                format!(
+                    "`{text}` is no known command: mend it, or name those of your own participants with --commands"
+                ),
+            );
+        }
+    }
+
+    fn output(&mut self, schema: &At<Value>) -> Option<OutputSchema> {
+        OutputSchema::parse(&schema.value)
+            .map_err(|error| self.complain(schema.place, format!("`output`: {error}")))
+            .ok()
+    }
+
+    fn signal(&mut self, entry: AwaitEntry) -> AwaitStep {
+        let signal = entry.signal;
+        if !is_name(&signal.value) && !signal.value.is_empty() {
+            self.complain(signal.place, format!("the signal `{}` is no name: {NAME_FORM}", signal.value));
+        }
+        if !self.signals.insert(signal.value.clone()) {
+            self.complain(
+                signal.place,
+                format!("`{}` is awaited already, and a signal comes once: choose another name", signal.value),
+            );
         }
         let deadline = match entry.deadline {
             None => {
-                self.complain(format!(
-                    "step `{name}`: an await needs a deadline: a duration such as 15m, or a path to a time"
-                ));
+                self.complain(
+                    entry.name.place,
+                    "an await needs a deadline: write `deadline: 15m`, or a path to a time such as `$.step.expires_at`",
+                );
                 Deadline::After(Duration::ZERO)
             }
-            Some(text) if text.starts_with('$') => Deadline::At(self.input(name, Input::single(&text))),
-            Some(text) => Deadline::After(self.duration(name, "deadline", Some(text), Duration::ZERO)),
+            Some(text) if text.value.starts_with('$') => Deadline::At(self.path(&text)),
+            Some(text) => Deadline::After(self.duration("deadline", Some(text), Duration::ZERO)),
         };
-        let on_deadline = match entry.on_deadline {
-            Some(OnDeadlineEntry::Compensate) => OnDeadline::Compensate,
-            Some(OnDeadlineEntry::Continue) => OnDeadline::Continue,
-            Some(OnDeadlineEntry::Park) => OnDeadline::Park,
-            None => {
-                self.complain(format!("step `{name}`: say `on_deadline: compensate`, `continue` or `park`"));
+        let on_deadline = self.on_deadline(entry.name.place, entry.on_deadline);
+        AwaitStep { signal: signal.value, deadline, on_deadline }
+    }
+
+    fn on_deadline(&mut self, step: Place, text: Option<At<String>>) -> OnDeadline {
+        const CHOICES: &str = "write `on_deadline: compensate`, `continue` or `park`";
+        let Some(text) = text else {
+            self.complain(step, format!("an await says what happens when its time is over: {CHOICES}"));
+            return OnDeadline::Park;
+        };
+        let on_deadline = match text.value.as_str() {
+            "compensate" => OnDeadline::Compensate,
+            "continue" => OnDeadline::Continue,
+            "park" => OnDeadline::Park,
+            other => {
+                self.complain(text.place, format!("`{other}` is nothing that can happen: {CHOICES}"));
                 OnDeadline::Park
             }
         };
         if self.pivot.is_some() && on_deadline == OnDeadline::Compensate {
-            self.complain(format!(
-                "step `{name}`: after the pivot there is no way back, so a deadline cannot compensate"
-            ));
+            self.complain(text.place, "after the pivot there is no way back: write `continue` or `park`");
         }
-        AwaitStep { signal: entry.signal.unwrap_or_default(), deadline, on_deadline }
+        on_deadline
     }
 
-    /// An input reads `input` or a step of an earlier stage.
-    fn input(&mut self, name: &str, input: Result<Input, String>) -> Input {
-        match input {
-            Ok(input) => {
-                let unknown: Vec<String> =
-                    input.roots().flatten().filter(|root| !self.known.contains(*root)).map(str::to_owned).collect();
-                for root in unknown {
-                    self.complain(format!("step `{name}`: `$.{root}` is neither `input` nor an earlier step"));
+    /// A time in the context. It has no default, so it must be there.
+    fn path(&mut self, text: &At<String>) -> Input {
+        let at = At { place: text.place, value: Value::String(text.value.clone()) };
+        Input::of(self.field("deadline", &at).into_iter().collect())
+    }
+
+    fn field(&mut self, name: &str, value: &At<Value>) -> Option<input::Field> {
+        match input::Field::parse(name, &value.value) {
+            Ok(field) => {
+                let root = field.root();
+                if self.root(value.place, root)
+                    && !field.has_default()
+                    && self.step != FINALLY
+                    && self.skippable.contains(root)
+                {
+                    self.complain(
+                        value.place,
+                        format!(
+                            "`{root}` may be skipped and then has no output: write `{{path: $.{root}…, default: …}}`"
+                        ),
+                    );
                 }
-                input
+                Some(field)
             }
             Err(error) => {
-                self.complain(format!("step `{name}`: {error}"));
-                Input::default()
+                self.complain(value.place, format!("`{name}`: {error}"));
+                None
             }
         }
     }
 
-    fn duration(&mut self, name: &str, field: &str, text: Option<String>, default: Duration) -> Duration {
+    /// Whether a path's first name can be read here.
+    fn root(&mut self, place: Place, root: &str) -> bool {
+        let what = if self.known.contains(root) {
+            return true;
+        } else if root == self.step {
+            "is this step itself: its output comes after it"
+        } else if self.stage.iter().any(|sibling| sibling == root) {
+            "runs at the same time: take it out of the group, before this step"
+        } else if self.names.contains(root) {
+            "comes later: read an earlier step, or change their order"
+        } else {
+            "is neither `input` nor a step"
+        };
+        self.complain(place, format!("`$.{root}` {what}"));
+        false
+    }
+
+    fn duration(&mut self, field: &str, text: Option<At<String>>, default: Duration) -> Duration {
         let Some(text) = text else { return default };
-        match duration::parse(&text) {
+        match duration::parse(&text.value) {
             Some(duration) if !duration.is_zero() => duration,
-            _ => {
-                self.complain(format!("step `{name}`: {field} `{text}`: write a whole number and ms, s, m, h or d"));
+            Some(_) | None => {
+                self.complain(
+                    text.place,
+                    format!("{field} `{}`: write a whole number and ms, s, m, h or d, such as `30s`", text.value),
+                );
                 default
             }
         }
     }
 
-    fn retry(&mut self, name: &str, entry: Option<RetryEntry>, base: Retry) -> Retry {
-        let Some(entry) = entry else { return base };
-        let attempts = entry.attempts.unwrap_or(base.attempts);
-        let factor = entry.factor.unwrap_or(base.factor);
-        if attempts == 0 || factor == 0 {
-            self.complain(format!("step `{name}`: retry needs one attempt and a factor of one at least"));
+    fn retry(&mut self, entry: RetryEntry, base: Retry) -> Retry {
+        for (field, number) in [("attempts", &entry.attempts), ("factor", &entry.factor)] {
+            if let Some(at) = number.as_ref().filter(|at| at.value == 0) {
+                self.complain(at.place, format!("retry: {field} is 1 at least"));
+            }
         }
         Retry {
-            attempts,
-            factor,
-            initial: self.duration(name, "retry.initial", entry.initial, base.initial),
-            max: self.duration(name, "retry.max", entry.max, base.max),
+            attempts: entry.attempts.map_or(base.attempts, |at| at.value),
+            initial: self.duration("retry: initial", entry.initial, base.initial),
+            factor: entry.factor.map_or(base.factor, |at| at.value),
+            max: self.duration("retry: max", entry.max, base.max),
         }
     }
 }
+
+fn names_of(entry: &Entry) -> Vec<&str> {
+    match entry {
+        Entry::Command(entry) => vec![&entry.name.value],
+        Entry::Await(entry) => vec![&entry.name.value],
+        Entry::Group(members) => members.value.iter().flat_map(names_of).collect(),
+    }
+}
+
+/// What a name is written like.
+const NAME_FORM: &str = "write lower-case letters, digits, `_` and `-`, a letter first, 64 at most";
 
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -232,65 +373,4 @@ fn is_command(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CHECKOUT: &str = include_str!("../../../../saga-definitions/checkout.v1.yaml");
-
-    #[test]
-    fn the_shipped_checkout_is_in_order() {
-        let definition = Definition::parse(CHECKOUT).expect("it is checked before it ships");
-        assert_eq!(definition.stages.iter().map(std::ops::Range::len).sum::<usize>(), definition.steps.len());
-        assert_eq!(definition.pivot.map(|pivot| definition.name_of(pivot)), Some("capture_payment"));
-        assert_eq!(definition.index_of(FINALLY), Some(definition.steps.len()));
-    }
-
-    #[test]
-    fn everything_that_is_wrong_is_told_at_once() {
-        let yaml = "
-saga: Bad
-version: 0
-steps:
-  - step: a
-    command: nodot
-    input: { x: $.later.y, z: nopath }
-  - step: a
-    command: s.v
-    pivot: true
-    compensate: s.u
-  - step: b
-    await: go
-  - step: c
-    command: s.v
-    timeout: soon
-";
-        let problems = Definition::parse(yaml).expect_err("it is full of mistakes").problems.join("\n");
-        for expected in
-            ["saga `Bad`", "version", "`nodot`", "nopath", "name is taken", "compensate", "needs a deadline", "`soon`"]
-        {
-            assert!(problems.contains(expected), "`{expected}` is missing from:\n{problems}");
-        }
-    }
-
-    #[test]
-    fn an_input_may_not_read_a_later_step_or_a_sibling() {
-        let yaml = "
-saga: a
-version: 1
-steps:
-  - parallel:
-      - { step: one, command: s.v }
-      - { step: two, command: s.v, input: { x: $.one.y } }
-  - { step: three, command: s.v, input: { x: $.one.y, z: $.four.y } }
-  - { step: four, command: s.v }
-";
-        let problems = Definition::parse(yaml).expect_err("two inputs read too early").problems;
-        assert_eq!(problems.len(), 2, "{problems:?}");
-    }
-
-    #[test]
-    fn an_unknown_field_is_told_with_its_place() {
-        let error = Definition::parse("saga: a\nversion: 1\nsteps:\n  - step: x\n    comand: s.v\n").expect_err("typo");
-        assert!(error.to_string().contains("comand") && error.to_string().contains('5'), "{error}");
-    }
-}
+mod tests;

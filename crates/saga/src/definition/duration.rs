@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// None when it is no whole number followed by ms, s, m, h or d.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;
@@ -18,9 +18,24 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     }
 }
 
+/// As people write it: in the largest unit that needs no fraction.
+pub(crate) fn text(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [("d", 24 * 60 * 60 * 1000), ("h", 60 * 60 * 1000), ("m", 60 * 1000), ("s", 1000), ("ms", 1)];
+    let (unit, size) = units.into_iter().find(|(_, size)| millis.is_multiple_of(*size)).unwrap_or(("ms", 1));
+    format!("{}{unit}", millis / size)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_written_as_it_was_read() {
+        for duration in ["250ms", "1500ms", "30s", "90s", "15m", "2h", "1d"] {
+            assert_eq!(parse(duration).map(text).as_deref(), Some(duration));
+        }
+    }
 
     #[test]
     fn durations_are_a_number_and_a_unit() {

@@ -1,80 +1,75 @@
-//! Which parts of a saga's context go along with a command: JSONPath (RFC 9535) per field.
+//! Which parts of a saga's context go along with a command: a path per field, and what to send where it finds nothing.
 
 use serde_json::{Map, Value};
-use serde_json_path::JsonPath;
 
-/// Fields and the paths that fill them. A path that finds nothing leaves its field out.
+use super::path::ContextPath;
+
+/// Fields and the paths that fill them. A path that finds nothing leaves its field out, unless it has a default.
 #[derive(Debug, Clone, Default)]
 pub struct Input {
-    fields: Vec<(String, Path)>,
+    fields: Vec<Field>,
 }
 
 #[derive(Debug, Clone)]
-struct Path {
-    path: JsonPath,
-    /// Whether it names one place; otherwise what it finds is a list, also when that is one or none.
-    is_singular: bool,
-    /// The context entry that it reads: `input` or a step's name.
-    root: Option<String>,
+pub(super) struct Field {
+    name: String,
+    path: ContextPath,
+    default: Option<Value>,
+}
+
+impl Field {
+    /// `$.step.field`, or `{path: $.step.field, default: value}`.
+    pub(super) fn parse(name: &str, value: &Value) -> Result<Self, String> {
+        const FORM: &str = "write a path such as `$.step.field`, or `{path: …, default: …}`";
+        let (text, default) = match value {
+            Value::String(text) => (text.as_str(), None),
+            Value::Object(fields) => {
+                if let Some(other) = fields.keys().find(|key| !matches!(key.as_str(), "path" | "default")) {
+                    return Err(format!("`{other}` is unknown here: {FORM}"));
+                }
+                (fields.get("path").and_then(Value::as_str).ok_or(FORM)?, fields.get("default").cloned())
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return Err(FORM.to_owned()),
+        };
+        Ok(Self { name: name.to_owned(), path: ContextPath::parse(text)?, default })
+    }
+
+    /// The context's entry that is read.
+    pub(super) fn root(&self) -> &str {
+        self.path.root()
+    }
+
+    /// Whether something is sent also when the path finds nothing.
+    pub(super) const fn has_default(&self) -> bool {
+        self.default.is_some()
+    }
 }
 
 impl Input {
-    pub(super) fn parse(fields: &std::collections::BTreeMap<String, String>) -> Result<Self, String> {
-        let mut parsed = Vec::with_capacity(fields.len());
-        for (name, text) in fields {
-            let path = parse_path(text).map_err(|error| format!("input `{name}`: {error}"))?;
-            parsed.push((name.clone(), path));
-        }
-        Ok(Self { fields: parsed })
-    }
-
-    /// One unnamed path, as a deadline is.
-    pub(super) fn single(text: &str) -> Result<Self, String> {
-        Ok(Self { fields: vec![(String::new(), parse_path(text)?)] })
-    }
-
-    /// The names of the context's entries that are read.
-    pub(super) fn roots(&self) -> impl Iterator<Item = Option<&str>> {
-        self.fields.iter().map(|(_, path)| path.root.as_deref())
+    pub(super) const fn of(fields: Vec<Field>) -> Self {
+        Self { fields }
     }
 
     /// The payload for a context.
     pub fn evaluate(&self, context: &Map<String, Value>) -> Map<String, Value> {
-        // A path needs a value to start from; each reads one root, so only that is looked at.
-        self.fields.iter().filter_map(|(name, path)| Some((name.clone(), path.find(context)?))).collect()
+        let value = |field: &Field| field.path.find(context).or_else(|| field.default.clone());
+        self.fields.iter().filter_map(|field| Some((field.name.clone(), value(field)?))).collect()
     }
 
     /// The value of a single path.
     pub fn evaluate_single(&self, context: &Map<String, Value>) -> Option<Value> {
-        self.fields.first().and_then(|(_, path)| path.find(context))
+        self.fields.first().and_then(|field| field.path.find(context))
     }
 }
 
-impl Path {
-    fn find(&self, context: &Map<String, Value>) -> Option<Value> {
-        let root = self.root.as_ref()?;
-        let value = context.get(root)?;
-        let found = self.path.query(value);
-        if self.is_singular {
-            found.first().cloned()
-        } else {
-            Some(Value::Array(found.iter().map(|value| (*value).clone()).collect()))
+impl std::fmt::Display for Input {
+    /// The paths that are read.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, field) in self.fields.iter().enumerate() {
+            write!(f, "{}{}", if place == 0 { "" } else { ", " }, field.path)?;
         }
+        Ok(())
     }
-}
-
-/// Splits `$.root.rest` so that the rest is queried within the root's value, without copying the whole context.
-fn parse_path(text: &str) -> Result<Path, String> {
-    JsonPath::parse(text).map_err(|error| format!("`{text}` is no JSONPath: {error}"))?;
-    let rest = text.strip_prefix("$.").ok_or_else(|| format!("`{text}` must begin with `$.` and a name"))?;
-    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-    let (root, tail) = rest.split_at(end);
-    if root.is_empty() {
-        return Err(format!("`{text}` must name `input` or a step first"));
-    }
-    let path = JsonPath::parse(&format!("${tail}")).map_err(|error| format!("`{text}` is no JSONPath: {error}"))?;
-    let is_singular = !tail.contains(['*', '?', ':', ',']) && !tail.contains("..");
-    Ok(Path { path, is_singular, root: Some(root.to_owned()) })
 }
 
 #[cfg(test)]
@@ -82,36 +77,25 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn context() -> Map<String, Value> {
-        let Value::Object(context) = json!({"input": {"a": 1, "b": null}, "price": {"lines": [{"sku": "x"}]}}) else {
-            unreachable!("it is an object")
-        };
-        context
-    }
-
-    fn evaluate(path: &str) -> Option<Value> {
-        Input::single(path).expect("a path").evaluate_single(&context())
+    #[test]
+    fn a_missing_value_leaves_its_field_out_or_gives_the_default() {
+        let fields = [
+            ("there", json!("$.input.a")),
+            ("gone", json!("$.maybe.x")),
+            ("instead", json!({"path": "$.maybe.x", "default": null})),
+            ("kept", json!({"path": "$.input.a", "default": 2})),
+        ];
+        let fields = fields.map(|(name, value)| Field::parse(name, &value).expect("in order"));
+        let context = Map::from_iter([("input".to_owned(), json!({"a": 1}))]);
+        let payload = Input::of(fields.into()).evaluate(&context);
+        assert_eq!(Value::Object(payload), json!({"there": 1, "instead": null, "kept": 1}));
     }
 
     #[test]
-    fn a_singular_path_gives_the_value_and_a_missing_one_nothing() {
-        assert_eq!(evaluate("$.input.a"), Some(json!(1)));
-        assert_eq!(evaluate("$.input.b"), Some(json!(null)));
-        assert_eq!(evaluate("$.input.c"), None);
-        assert_eq!(evaluate("$.later.c"), None);
-        assert_eq!(evaluate("$.price"), Some(json!({"lines": [{"sku": "x"}]})));
-    }
-
-    #[test]
-    fn a_path_for_many_gives_a_list_of_whatever_it_finds() {
-        assert_eq!(evaluate("$.price.lines[*].sku"), Some(json!(["x"])));
-        assert_eq!(evaluate("$.price.lines[*].none"), Some(json!([])));
-    }
-
-    #[test]
-    fn what_is_no_path_is_refused() {
-        for text in ["input.a", "$", "$.", "$[0]", "$.input.", "$.input[", ""] {
-            assert!(Input::single(text).is_err(), "{text}");
+    fn what_is_neither_a_path_nor_a_path_with_a_default_is_refused() {
+        for value in [json!(1), json!({"path": 1}), json!({"default": 1}), json!({"path": "$.a", "els": 1}), json!("a")]
+        {
+            assert!(Field::parse("x", &value).is_err(), "{value}");
         }
     }
 }

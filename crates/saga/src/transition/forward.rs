@@ -23,7 +23,12 @@ impl Run<'_> {
     pub(super) fn begin_stage(&mut self) {
         let Some(stage) = self.definition.stages.get(self.state.stage) else { return };
         for index in stage.clone() {
-            match &self.definition.steps[index].kind {
+            let step = &self.definition.steps[index];
+            if step.when.as_ref().is_some_and(|when| !when.holds(&self.state.context)) {
+                self.state.steps[index].status = Status::Skipped;
+                continue;
+            }
+            match &step.kind {
                 StepKind::Command(_) => self.send(index, Direction::Do),
                 StepKind::Await(step) => self.begin_await(index, step),
             }
@@ -32,7 +37,13 @@ impl Run<'_> {
 
     fn begin_await(&mut self, index: usize, step: &AwaitStep) {
         if let Some(payload) = self.state.signals.get(&step.signal) {
-            self.complete(index, payload.clone());
+            match self.acceptable(index, payload) {
+                Ok(()) => self.complete(index, payload.clone()),
+                Err(why) => {
+                    self.state.steps[index].status = Status::Waiting;
+                    self.park(index, why);
+                }
+            }
             return;
         }
         match self.deadline(&step.deadline) {
@@ -115,9 +126,13 @@ impl Run<'_> {
         self.unpark(index);
     }
 
+    fn is_parked(&self, index: usize) -> bool {
+        self.state.parked.as_ref().is_some_and(|parked| parked.step == self.definition.name_of(index))
+    }
+
     /// A decision about the parked step is what the operator would have been asked for.
     pub(super) fn unpark(&mut self, index: usize) {
-        if self.state.parked.as_ref().is_some_and(|parked| parked.step == self.definition.name_of(index)) {
+        if self.is_parked(index) {
             self.state.parked = None;
         }
     }
@@ -128,6 +143,7 @@ impl Run<'_> {
             Outcome::Done { output } => self.complete(index, output.clone()),
             Outcome::Refused { code, detail } => self.on_refusal(index, code, detail),
             Outcome::Pending { reason, detail } => return self.on_pending(index, reason, detail),
+            Outcome::Failed { retryable: false, .. } if self.is_parked(index) => return Verdict::Ignored,
             Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
             Outcome::Failed { detail, retryable: true } => {
                 if self.state.steps[index].status == Status::Retrying {
@@ -207,6 +223,9 @@ impl Run<'_> {
         let Some(index) = awaiting else {
             return Verdict::Unexpected(format!("the definition awaits no signal `{signal}`"));
         };
+        if let Err(why) = self.acceptable(index, payload) {
+            return Verdict::Refused(why);
+        }
         match self.state.steps[index].status {
             Status::Waiting => {
                 self.state.signals.insert(signal.to_owned(), payload.clone());

@@ -138,6 +138,8 @@ impl Run<'_> {
             self.state.steps[index].status = Status::Undone;
             self.state.steps[index].due = None;
             self.state.parked = None;
+        } else if let Err(why) = self.acceptable(index, output) {
+            return Verdict::Refused(why);
         } else {
             self.complete(index, output.clone());
         }

@@ -39,6 +39,12 @@ impl Run<'_> {
             | Status::DoneAnyway
             | Status::Undone => return Verdict::Refused(format!("`{name}` is decided already")),
         }
+        // Null stands for no output at all.
+        if !output.is_null()
+            && let Err(why) = self.acceptable(index, output)
+        {
+            return Verdict::Refused(why);
+        }
         self.complete(index, output.clone());
         self.state.steps[index].status = Status::Skipped;
         Verdict::Moved

@@ -10,8 +10,8 @@ use crate::{
 /// Puts a saga of the version `from` on the version `to`. Nothing is sent by it.
 pub fn move_version(from: &Definition, to: &Definition, state: State) -> Transition {
     match reason_against(from, to, &state) {
-        Some(why) => Transition { state, effects: Vec::new(), verdict: Verdict::Refused(why) },
-        None => Transition { state: remapped(from, to, state), effects: Vec::new(), verdict: Verdict::Moved },
+        Some(why) => Transition { state, effects: Vec::new(), verdict: Verdict::Refused(why), logged: None },
+        None => Transition { state: remapped(from, to, state), effects: Vec::new(), verdict: Verdict::Moved, logged: None },
     }
 }
 

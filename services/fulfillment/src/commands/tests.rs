@@ -1,7 +1,7 @@
 //! Shipments on a real database: planned, released, undone, each step twice.
 
 use makegood_contracts::{
-    fulfillment::{CreateShipments, CreatedShipments, OwnShipments},
+    fulfillment::{CreateShipments, CreatedShipments, OwnShipments, WithdrawShipments},
     inventory::Allocation,
 };
 use makegood_testing::{SHOP, TestDatabase, job};
@@ -119,5 +119,38 @@ async fn an_undo_cancels_whatever_has_not_left_and_nothing_else_of_the_batch() {
     let states: Vec<String> = shipments(pool, shipped).await.into_iter().map(|(_, state, _)| state).collect();
     assert_eq!(states, ["shipped", "released"], "its sibling stays released: an operator must see both");
     assert!(matches!(release(pool, &[planned]).await[0], Outcome::Failed { retryable: false, .. }));
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+/// The command of another saga than the one that planned the shipments.
+async fn withdraw(pool: &PgPool, checkouts: &[Uuid]) -> Vec<Outcome> {
+    let job = |checkout: &Uuid| job(Uuid::now_v7(), "withdraw", WithdrawShipments { checkout_id: *checkout });
+    let jobs: Vec<_> = checkouts.iter().map(job).collect();
+    let mut tx = pool.begin().await.expect("begins");
+    let outcomes = withdraw_shipments::handle(&mut tx, &jobs).await.expect("withdraws");
+    tx.commit().await.expect("commits");
+    outcomes
+}
+
+#[tokio::test]
+async fn released_shipments_are_taken_back_until_the_carrier_is_told_of_one() {
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
+    let [lies_here, offered] = [Uuid::now_v7(), Uuid::now_v7()];
+    create(pool, lies_here).await;
+    let parcels = create(pool, offered).await;
+    release(pool, &[lies_here, offered]).await;
+    sqlx::query("update shipment set offered_at = now() where id = $1")
+        .bind(parcels[0])
+        .execute(pool)
+        .await
+        .expect("offers one of two");
+    let outcomes = withdraw(pool, &[lies_here, offered, lies_here]).await;
+    assert!(matches!(&outcomes[1], Outcome::Refused { code, .. } if code == "shipment_handed_over"), "{outcomes:?}");
+    assert_eq!((&outcomes[0], &outcomes[2]), (&Outcome::done(), &Outcome::done()));
+    assert_eq!(shipments(pool, lies_here).await, expected("cancelled", 3));
+    assert_eq!(shipments(pool, offered).await, expected("released", 2));
+    assert_eq!(withdraw(pool, &[lies_here]).await, [Outcome::done()]);
+    assert_eq!(shipments(pool, lies_here).await, expected("cancelled", 3), "a repeat changes nothing");
     database.verify_and_drop(INVARIANTS).await;
 }

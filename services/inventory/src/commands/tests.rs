@@ -1,6 +1,6 @@
 //! A hold's whole life on a real database: every step twice, and every way back.
 
-use makegood_contracts::inventory::{AllocatedStock, Allocation, HoldLine, HoldStock, OwnHold};
+use makegood_contracts::inventory::{AllocatedStock, Allocation, HoldLine, HoldStock, OwnHold, RestockSale};
 use makegood_testing::{SHOP, TestDatabase, job};
 use sqlx::PgPool;
 
@@ -114,5 +114,37 @@ async fn a_saga_without_a_hold_has_nothing_to_undo_and_nothing_to_sell() {
     assert!(matches!(step(pool, "extend_hold", saga).await, Outcome::Refused { .. }));
     assert!(matches!(step(pool, "allocate_stock", saga).await, Outcome::Refused { .. }));
     assert!(is_defect(&step(pool, "commit_stock", saga).await));
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+/// The command of another saga than the one that took the hold.
+async fn restock(pool: &PgPool, sagas: &[Uuid], checkout: Uuid) -> Vec<Outcome> {
+    let jobs: Vec<_> =
+        sagas.iter().map(|saga| job(*saga, "restock", RestockSale { checkout_id: checkout })).collect();
+    let mut tx = pool.begin().await.expect("begins");
+    let outcomes = restock_sale::handle(&mut tx, &jobs).await.expect("restocks");
+    tx.commit().await.expect("commits");
+    outcomes
+}
+
+#[tokio::test]
+async fn what_was_sold_comes_back_once_to_where_it_was() {
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
+    stock_up(pool, "near", 1, &[("cup", 3), ("pot", 1)]).await;
+    stock_up(pool, "far", 2, &[("cup", 3)]).await;
+    let (checkout, cancelling) = (Uuid::now_v7(), Uuid::now_v7());
+    hold(pool, checkout, &[("cup", 4), ("pot", 1)]).await;
+    assert!(is_defect(&restock(pool, &[cancelling], checkout).await[0]), "nothing is sold yet");
+    for verb in ["extend_hold", "allocate_stock", "commit_stock"] {
+        step(pool, verb, checkout).await;
+    }
+    assert_eq!(counters(pool, "cup").await, (2, 0, 0));
+    // Twice in one batch, and again for another saga.
+    assert_eq!(restock(pool, &[cancelling, cancelling], checkout).await, [Outcome::done(), Outcome::done()]);
+    assert_eq!(restock(pool, &[Uuid::now_v7()], checkout).await, [Outcome::done()]);
+    assert_eq!(counters(pool, "cup").await, (6, 0, 0));
+    assert_eq!(counters(pool, "pot").await, (1, 0, 0));
+    assert!(is_defect(&restock(pool, &[cancelling], Uuid::now_v7()).await[0]), "no such checkout");
     database.verify_and_drop(INVARIANTS).await;
 }

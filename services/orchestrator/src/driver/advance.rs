@@ -222,6 +222,7 @@ impl Working {
     pub(crate) fn apply(&mut self, event: &Event, now: time::OffsetDateTime) -> anyhow::Result<Verdict> {
         let state = std::mem::replace(&mut self.instance.state, placeholder());
         let moved = transition(&self.instance.definition, state, event, now);
+        let event = moved.logged.as_ref().unwrap_or(event);
         self.instance.state = moved.state;
         for effect in &moved.effects {
             self.outgoing.add(&self.instance, effect)?;

@@ -1,0 +1,83 @@
+//! That a script is held against what happened, and that a mistake in it is told.
+
+use super::{Rehearsal, Script, rehearse};
+use crate::definition::Definition;
+
+const FLOW: &str = "
+saga: flow
+version: 1
+steps:
+  - { step: first, command: s.first, compensate: s.undo_first }
+  - { step: signed, await: signed, deadline: 1h, on_deadline: compensate }
+  - { step: second, command: s.second, input: { n: $.first.n, by: $.signed.by } }
+";
+
+fn play(case: &str) -> Rehearsal {
+    let definition = Definition::parse(FLOW).expect("the definition is in order");
+    let script = Script::parse(&format!("definition: flow.yaml\ncases:\n  - {{ case: one, {case} }}\n"));
+    rehearse(&definition, &script.expect("the script is in order").cases[0])
+}
+
+#[test]
+fn a_timeline_tells_everything_with_its_time() {
+    let played = play(
+        "replies: { first: [silent, { done: { n: 1 } }] }, then: [{ wait: 10m }, { signal: { name: signed, payload: { by: ann } } }],
+           expect: { state: completed, sent: [first, second], undone: [], inputs: { second: { n: 1, by: ann } } }",
+    );
+    assert_eq!(played.misses, Vec::<String>::new());
+    let timeline: Vec<String> = played.timeline.iter().map(ToString::to_string).collect();
+    let expected = [
+        "00:00:00.000  the saga begins",
+        "00:00:00.000    first → s.first",
+        "00:00:05.000    first → s.first, attempt 2",
+        "00:00:05.000      first: done: {\"n\":1}",
+        "00:10:00.000  signal signed: {\"by\":\"ann\"}",
+        "00:10:00.000    second → s.second",
+        "00:10:00.000  it is running",
+        "00:10:00.000      second: done",
+        "00:10:00.000  it is completed",
+    ];
+    assert_eq!(timeline, expected);
+}
+
+#[test]
+fn each_expectation_can_fail() {
+    let ends = "replies: { second: { refused: no } }, signals: { signed: {} }, expect: {";
+    for (expectation, told) in [
+        ("state: completed", "state: expected completed, and it is compensated"),
+        ("state: compensated, reason: yes_of_course", "reason: expected yes_of_course, and it is no"),
+        ("state: compensated, parked: first", "parked: expected first, and it is nothing"),
+        ("state: compensated, undone: []", "undone: expected [], and it is [first]"),
+        ("state: compensated, sent: [second]", "sent: expected [second], and it is [first, second]"),
+        ("state: compensated, skipped: [first]", "skipped: expected [first], and it is []"),
+        ("state: compensated, inputs: { second: { n: 1 } }", "`n` of `second`: expected 1, and it is nothing"),
+        ("state: compensated, undone: [third]", "the definition has no step `third`"),
+        ("state: undone", "there is no `undone`"),
+    ] {
+        let misses = play(&format!("{ends} {expectation} }}")).misses;
+        assert!(misses.iter().any(|miss| miss.contains(told)), "`{told}` is not in {misses:?}");
+    }
+}
+
+#[test]
+fn a_saga_that_is_expected_to_wait_is_left_waiting() {
+    let played = play("expect: { state: waiting }");
+    assert!(played.misses.is_empty(), "{:?}", played.misses);
+    assert!(play("expect: { state: compensated, reason: deadline_passed, undone: [first] }").misses.is_empty());
+}
+
+#[test]
+fn a_mistake_in_a_script_is_told_with_its_line() {
+    for (case, told) in [
+        ("replies: { first: dnoe }", "no answer"),
+        ("replies: { first: [] }", "an empty list"),
+        ("then: [{ wait: soon }]", "no duration"),
+        ("then: [{ explode: now }]", "explode"),
+        ("expects: {}", "expects"),
+    ] {
+        let script =
+            format!("definition: flow.yaml\ncases:\n  - case: one\n    expect: {{ state: completed }}\n    {case}\n");
+        let error = Script::parse(&script).expect_err(case);
+        assert!(error.contains(told) && error.contains("line 5"), "{case}: {error}");
+    }
+}

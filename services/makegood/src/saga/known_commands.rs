@@ -1,0 +1,61 @@
+//! The commands that this binary's own participants do. Each service registers its own; a shop's participants are named to
+//! `makegood saga check` in a file.
+
+use makegood_contracts::{cart, fulfillment, inventory, order, payment};
+
+pub(super) const KNOWN_COMMANDS: &[&str] = &[
+    cart::LOCK_CART,
+    cart::UNLOCK_CART,
+    cart::CLOSE_CART,
+    inventory::HOLD_STOCK,
+    inventory::RELEASE_STOCK,
+    inventory::EXTEND_HOLD,
+    inventory::ALLOCATE_STOCK,
+    inventory::DEALLOCATE_STOCK,
+    inventory::COMMIT_STOCK,
+    order::OPEN_CHECKOUT,
+    order::REQUIRE_ACTION,
+    order::CLOSE_CHECKOUT,
+    payment::AUTHORIZE_PAYMENT,
+    payment::VOID_PAYMENT,
+    payment::CAPTURE_PAYMENT,
+    payment::REFUND_PAYMENT,
+    fulfillment::CREATE_SHIPMENTS,
+    fulfillment::CANCEL_SHIPMENTS,
+    fulfillment::RELEASE_SHIPMENTS,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn commands_of(service: &str) -> String {
+        let file = format!("../{service}/src/commands.rs");
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file)).expect("the service has a list")
+    }
+
+    /// How a service's list names a command: `"hold_stock"`, or the constant `HOLD_STOCK`.
+    fn registers(list: &str, verb: &str) -> bool {
+        list.contains(&format!("(\"{verb}\"")) || list.contains(&format!("({})", verb.to_uppercase()))
+    }
+
+    #[test]
+    fn each_is_registered_by_its_service_and_none_is_forgotten() {
+        for command in KNOWN_COMMANDS {
+            let (service, verb) = command.split_once('.').expect("service.verb_noun");
+            assert!(
+                registers(&commands_of(service), verb),
+                "{command} is registered in services/{service}/src/commands.rs"
+            );
+        }
+        for service in ["cart", "inventory", "order", "payment", "fulfillment"] {
+            let list = commands_of(service);
+            let registered =
+                [".action(", ".undo(", ".call("].iter().map(|call| list.matches(call).count()).sum::<usize>();
+            let known = KNOWN_COMMANDS.iter().filter(|command| command.starts_with(&format!("{service}."))).count();
+            assert_eq!(known, registered, "{service}");
+        }
+    }
+}
