@@ -57,9 +57,12 @@ $$;
 -- Whether a message is no array of commands. Then it is a dead letter by now, and may be acked.
 create or replace function park_if_unreadable(subject text, body bytea) returns boolean language plpgsql as $$
 declare
+    readable text;
     item jsonb;
 begin
-    for item in select jsonb_array_elements(convert_from(body, 'UTF8')::jsonb) loop
+    -- A NUL in one payload, which jsonb cannot hold, must not make the whole message unreadable.
+    readable := replace(convert_from(body, 'UTF8'), '\u0000', '\u0020');
+    for item in select jsonb_array_elements(readable::jsonb) loop
         if (item #>> '{key,saga_id}')::uuid is null
             or item #>> '{key,step}' is null
             or coalesce(item #>> '{key,direction}', '') not in ('do', 'undo')
@@ -67,7 +70,7 @@ begin
             or item ->> 'reply_to' is null
             or item -> 'payload' is null
         then
-            raise data_exception using message = 'no command: ' || item;
+            raise data_exception using message = format('no command: %s', item);
         end if;
         perform (item ->> 'deadline')::timestamptz;
     end loop;

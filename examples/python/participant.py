@@ -72,6 +72,6 @@ async def main():
         except (nats.errors.Error, psycopg.OperationalError) as error:
             logging.warning("trying again: %s", error)
             await asyncio.sleep(1)
-    await bus.drain()
+    await bus.close()
 
 asyncio.run(main())

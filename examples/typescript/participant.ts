@@ -70,7 +70,7 @@ while (!isStopping) {
       if (message) await handle(db, js, message);
     }
   } catch (error) {
-    console.warn("trying again:", error);
+    console.warn("trying again:", String(error));
     await new Promise((resume) => setTimeout(resume, 1_000));
   }
   await db.end();
