@@ -7,6 +7,7 @@ mod every_step;
 mod expiry;
 mod one_key_one_answer;
 mod oversell;
+mod own_steps;
 mod poison;
 mod provider_faults;
 mod replicas;

@@ -1,5 +1,7 @@
 //! The admin address on a real database: what an operator of one shop sees of another's.
 
+mod start_saga;
+
 use axum::http::{Method, StatusCode};
 use makegood_contracts::id::SagaId;
 use makegood_messaging::bus::Bus;
