@@ -49,15 +49,20 @@ pub(crate) fn binary() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("MAKEGOOD_BIN") {
         return Ok(given.into());
     }
-    let own = std::env::current_exe().context("finding the test's own file")?;
-    let profile = own.parent().and_then(Path::parent).context("the test's file lies in no target folder")?;
-    let binary = profile.join("makegood");
+    let binary = build_folder()?.join("makegood");
     ensure!(
         binary.exists(),
         "{} is missing: build it first (make test does), or name it in MAKEGOOD_BIN",
         binary.display()
     );
     Ok(binary)
+}
+
+/// Where this very build puts what it makes.
+pub(crate) fn build_folder() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("finding the test's own file")?;
+    let folder = own.parent().and_then(Path::parent).context("the test's file lies in no target folder")?;
+    Ok(folder.to_owned())
 }
 
 /// Where PostgreSQL and NATS are installed.

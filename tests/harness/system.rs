@@ -25,8 +25,8 @@ use crate::{
 pub const IMPATIENT: [(&str, &str); 2] =
     [("MAKEGOOD_PROVIDER_TIMEOUT_SECONDS", "2"), ("MAKEGOOD_PAYMENT_INQUIRE_AFTER_SECONDS", "5")];
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
-const STOP_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// How long `verify` waits for sagas that are on their way.
 const QUIET_WITHIN: &str = "60s";
 
@@ -163,7 +163,7 @@ impl System {
         let port = port::choose().expect("a free port");
         let launch = self.launch(role, name, port).expect("the replica can be described");
         let replica = Process::start(launch, self.notify.clone()).await.expect("the replica starts");
-        self.roles.insert(name, replica);
+        self.add(name, replica);
     }
 
     /// SIGSTOP: the process is there and does nothing, as in a long pause of its machine.
@@ -196,8 +196,31 @@ impl System {
 
     /// A connection to a service's database with every right, to look at what the API does not tell.
     pub async fn database(&self, service: &str) -> PgConnection {
+        let url = self.database_url_of(&format!("makegood_{service}"));
+        PgConnection::connect(&url).await.expect("the database can be reached")
+    }
+
+    pub(crate) fn database_url_of(&self, database: &str) -> String {
         let (server, _) = self.database_url.rsplit_once('/').expect("the URL names a database");
-        PgConnection::connect(&format!("{server}/makegood_{service}")).await.expect("the database can be reached")
+        format!("{server}/{database}")
+    }
+
+    pub(crate) fn nats_url(&self) -> &str {
+        &self.nats_url
+    }
+
+    /// A file of this system's own, removed with it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn notify(&self) -> Notify {
+        self.notify.clone()
+    }
+
+    /// Takes a process in, to be killed, paused and stopped under its name like a role.
+    pub(crate) fn add(&mut self, name: &'static str, process: Process) {
+        self.roles.insert(name, process);
     }
 
     /// A connection to NATS beside those of the roles.

@@ -8,6 +8,7 @@ mod expiry;
 mod one_key_one_answer;
 mod operators;
 mod oversell;
+mod own_steps;
 mod poison;
 mod provider_faults;
 mod replicas;

@@ -24,6 +24,8 @@ pub struct CheckoutInput {
     pub checkout_id: Uuid,
     pub order_id: Uuid,
     pub cart_id: Uuid,
+    /// The buyer's; no shipped step reads it, but those that a shop adds may (points, a receipt).
+    pub email: String,
     pub shipping_method: String,
     pub shipping_address: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use makegood_saga::definition::Definition;
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, PgExecutor, PgPool};
+use tokio::sync::RwLock;
 
 /// What ships with Makegood.
 const SHIPPED: &[(&str, &str)] = &[("checkout.v1.yaml", include_str!("../../../saga-definitions/checkout.v1.yaml"))];
@@ -141,19 +142,34 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Definitions as the admin address reads them: whatever is stored, read again when a version turns up that is not known.
+/// Definitions as the admin address reads them: whatever is stored, also what another replica has brought along.
 #[derive(Debug, Clone)]
 pub struct DefinitionShelf {
     db: PgPool,
+    /// What was parsed before. It stays true, since a version never changes.
+    parsed: Arc<RwLock<Definitions>>,
 }
 
 impl DefinitionShelf {
-    pub const fn new(db: PgPool) -> Self {
-        Self { db }
+    pub fn new(db: PgPool) -> Self {
+        Self { db, parsed: Arc::default() }
     }
 
-    /// All stored versions. A few rows, read for a person: no cache to go stale.
+    /// All stored versions. They are parsed again only when one has come that is not known.
     pub async fn current(&self) -> anyhow::Result<Definitions> {
-        stored(&self.db).await
+        let stored_keys: Vec<(String, i32)> = sqlx::query_as("select name, version from definition")
+            .fetch_all(&self.db)
+            .await
+            .context("listing definitions")?;
+        let known = self.parsed.read().await.clone();
+        let is_known = |(name, version): &(String, i32)| {
+            u32::try_from(*version).is_ok_and(|version| known.version(name, version).is_some())
+        };
+        if stored_keys.iter().all(is_known) {
+            return Ok(known);
+        }
+        let all = stored(&self.db).await?;
+        *self.parsed.write().await = all.clone();
+        Ok(all)
     }
 }

@@ -6,6 +6,7 @@ mod list_audit;
 mod list_sagas;
 mod operate;
 mod saga_id;
+mod start_saga;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +39,7 @@ impl FromRef<Admin> for HttpContext {
 pub fn router(http: HttpContext, bus: Bus) -> Router {
     let definitions = DefinitionShelf::new(http.db.clone());
     Router::new()
-        .route("/v1/admin/sagas", get(list_sagas::list_sagas))
+        .route("/v1/admin/sagas", get(list_sagas::list_sagas).post(start_saga::start_saga))
         .route("/v1/admin/sagas/{id}", get(get_saga::get_saga))
         .route("/v1/admin/sagas/{id}/retry", post(operate::retry_saga::retry_saga))
         .route("/v1/admin/sagas/{id}/skip", post(operate::skip_step::skip_step))
@@ -61,6 +62,7 @@ pub fn router(http: HttpContext, bus: Bus) -> Router {
 #[openapi(
     paths(
         list_sagas::list_sagas,
+        start_saga::start_saga,
         get_saga::get_saga,
         operate::retry_saga::retry_saga,
         operate::skip_step::skip_step,

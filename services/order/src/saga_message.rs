@@ -49,6 +49,7 @@ pub(crate) fn start(requested: &RequestedCheckout) -> anyhow::Result<StartSaga> 
         checkout_id: requested.id,
         order_id: requested.order_id,
         cart_id: requested.cart_id,
+        email: requested.email.clone(),
         shipping_method: requested.shipping_method.clone(),
         shipping_address: requested.shipping_address.clone(),
         expected_total: requested.expected_total.as_ref().map(|total| total.0),

@@ -5,6 +5,8 @@ mod bulk;
 mod operations;
 mod seen_sagas;
 
+mod start_saga;
+
 use axum::http::{Method, StatusCode};
 use makegood_chassis::clock::DbClock;
 use makegood_contracts::{command::Direction, id::SagaId, orchestrator::StartSaga, reply::Outcome};

@@ -1,0 +1,81 @@
+-- What every participant needs beside its own tables, whatever its language. It makes a command take effect once:
+--
+--   select barrier_claim(key)             null: the command is new, so run it. Otherwise what it was answered: answer that.
+--   …the effect, in the same transaction…
+--   select barrier_decide(key, outcome)   stores the answer.
+--
+-- Rolled back together, committed together: there is no effect without its row here, and no row without its effect.
+
+create table if not exists barrier (
+    saga_id     uuid not null,
+    step        text not null,
+    direction   text not null check (direction in ('do', 'undo')),
+    outcome     jsonb,                  -- null only inside the transaction that is deciding it
+    decided_at  timestamptz not null default now(),
+    primary key (saga_id, step, direction)
+);
+
+-- Messages that are no commands, kept with the reason: nothing is dropped unread.
+create table if not exists dead_letter (
+    subject     text not null,
+    payload     bytea not null,
+    reason      text not null,
+    parked_at   timestamptz not null default now()
+);
+
+create or replace function barrier_claim(key jsonb) returns jsonb language plpgsql as $$
+declare
+    saga    uuid := key ->> 'saga_id';
+    action  text := key ->> 'step';
+    way     text := key ->> 'direction';
+    done    jsonb := '{"status": "done"}';
+begin
+    -- Who comes second waits here until the first has committed or rolled back.
+    insert into barrier (saga_id, step, direction) values (saga, action, way) on conflict do nothing;
+    if not found then
+        return (select outcome from barrier where (saga_id, step, direction) = (saga, action, way));
+    end if;
+    if way = 'undo' then
+        -- A tombstone: an action that comes after its own undoing is refused.
+        insert into barrier (saga_id, step, direction, outcome)
+        values (saga, action, 'do', '{"status": "refused", "code": "compensated", "detail": "the step was undone before it came"}')
+        on conflict do nothing;
+        -- Nothing has taken effect, so there is nothing to undo.
+        if (select outcome ->> 'status' from barrier where (saga_id, step, direction) = (saga, action, 'do')) = 'refused' then
+            perform barrier_decide(key, done);
+            return done;
+        end if;
+    end if;
+    return null;
+end $$;
+
+create or replace function barrier_decide(key jsonb, decided jsonb) returns void language sql as $$
+    update barrier set outcome = decided
+    where (saga_id, step, direction) = ((key ->> 'saga_id')::uuid, key ->> 'step', key ->> 'direction')
+$$;
+
+-- Whether a message is no array of commands. Then it is a dead letter by now, and may be acked.
+create or replace function park_if_unreadable(subject text, body bytea) returns boolean language plpgsql as $$
+declare
+    readable text;
+    item jsonb;
+begin
+    -- A NUL in one payload, which jsonb cannot hold, must not make the whole message unreadable.
+    readable := replace(convert_from(body, 'UTF8'), '\u0000', '\u0020');
+    for item in select jsonb_array_elements(readable::jsonb) loop
+        if (item #>> '{key,saga_id}')::uuid is null
+            or item #>> '{key,step}' is null
+            or coalesce(item #>> '{key,direction}', '') not in ('do', 'undo')
+            or (item ->> 'attempt')::bigint is null
+            or item ->> 'reply_to' is null
+            or item -> 'payload' is null
+        then
+            raise data_exception using message = format('no command: %s', item);
+        end if;
+        perform (item ->> 'deadline')::timestamptz;
+    end loop;
+    return false;
+exception when data_exception then
+    insert into dead_letter (subject, payload, reason) values (subject, body, sqlerrm);
+    return true;
+end $$;

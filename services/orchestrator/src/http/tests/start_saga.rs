@@ -1,0 +1,85 @@
+//! Starting sagas over HTTP: once for each id, with one content.
+
+use axum::http::{Method, StatusCode};
+use makegood_contracts::id::SagaId;
+use makegood_messaging::bus::Bus;
+use makegood_testing::{SHOP, ShopApi, TestDatabase, nats_url};
+use serde_json::{Value, json};
+use sha2::Digest as _;
+use uuid::Uuid;
+
+use crate::{MIGRATOR, http::router, invariants::INVARIANTS};
+
+const TRIP: &str = "saga: trip\nversion: 1\nsteps:\n  - step: book_flight\n    command: flights.book_flight\n";
+
+/// The routes over a database that knows one definition.
+async fn open_shop(database: &TestDatabase) -> ShopApi {
+    sqlx::query("insert into definition (name, version, yaml, sha256) values ('trip', 1, $1, $2)")
+        .bind(TRIP)
+        .bind(sha2::Sha256::digest(TRIP).to_vec())
+        .execute(&database.db)
+        .await
+        .expect("writes a definition");
+    let bus = Bus::connect(&nats_url(), "orchestrator-test").await.expect("connects");
+    ShopApi::open(&database.db, |context| router(context, bus)).await
+}
+
+#[tokio::test]
+async fn a_saga_is_started_once_for_each_id_and_with_one_content() {
+    let database = TestDatabase::create("orchestrator", &MIGRATOR).await;
+    let shop = open_shop(&database).await;
+    let start = async |key: &str, headers: &[(&str, &str)], body: Value| {
+        let (status, headers, told) = shop.send(key, (Method::POST, "/v1/admin/sagas"), headers, body).await;
+        (status.as_u16(), headers, told)
+    };
+    let id = SagaId::from_uuid(Uuid::now_v7()).to_string();
+    let trip = json!({"id": id, "definition": "trip", "reference": "ann-2026", "input": {"to": "Oslo"}});
+
+    let (status, headers, begun) = start(&shop.admin, &[], trip.clone()).await;
+    assert_eq!((status, &begun["version"], &begun["step"]), (201, &json!(1), &json!("book_flight")), "{begun}");
+    assert_eq!(headers["location"], format!("/v1/admin/sagas/{id}"));
+    assert_eq!(start(&shop.admin, &[], trip.clone()).await.2, begun);
+    assert_eq!(start(&shop.admin, &[], trip.clone()).await.0, 200);
+    for (field, other) in
+        [("input", json!({"to": "Rome"})), ("reference", json!("bob-2026")), ("customer", json!("ann@example.com"))]
+    {
+        let mut different = trip.clone();
+        different[field] = other;
+        let (status, _, told) = start(&shop.admin, &[], different).await;
+        assert_eq!((status, &told["type"]), (409, &json!("https://makegood.dev/problems/saga-exists")), "{field}");
+    }
+    let input: sqlx::types::Json<Value> =
+        sqlx::query_scalar("select input from saga").fetch_one(&database.db).await.expect("one saga");
+    assert_eq!(input.0, json!({"to": "Oslo", "account_id": SHOP.id, "livemode": SHOP.livemode}));
+
+    // Without an id of the caller's, the key says which start it is.
+    let nameless = json!({"definition": "trip", "reference": "cleo-2026"});
+    assert_eq!(start(&shop.admin, &[], nameless.clone()).await.0, 400);
+    let first = start(&shop.admin, &[("Idempotency-Key", "k")], nameless.clone()).await;
+    let again = start(&shop.admin, &[("Idempotency-Key", "k")], nameless).await;
+    assert_eq!((first.0, &first.2), (201, &again.2));
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
+async fn a_start_that_makes_no_sense_is_refused_with_the_place() {
+    let database = TestDatabase::create("orchestrator", &MIGRATOR).await;
+    let shop = open_shop(&database).await;
+    for (field, value, status, pointer) in [
+        ("id", json!("chk_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f"), 422, json!("/id")),
+        ("definition", json!("cruise"), 422, json!("/definition")),
+        ("reference", json!(""), 422, json!("/reference")),
+        ("customer", json!("a\u{0}"), 422, json!("/customer")),
+        ("input", json!({"account_id": Uuid::now_v7()}), 422, json!("/input/account_id")),
+        ("input", json!({"livemode": !SHOP.livemode}), 422, json!("/input/livemode")),
+    ] {
+        let mut body = json!({"id": SagaId::from_uuid(Uuid::now_v7()), "definition": "trip", "reference": "r"});
+        body[field] = value;
+        let (told, _, problem) = shop.send(&shop.admin, (Method::POST, "/v1/admin/sagas"), &[], body.clone()).await;
+        assert_eq!((told.as_u16(), &problem["pointer"]), (status, &pointer), "{body}: {problem}");
+    }
+    let body = json!({"id": SagaId::from_uuid(Uuid::now_v7()), "definition": "trip", "reference": "r"});
+    let (status, ..) = shop.send(&shop.server, (Method::POST, "/v1/admin/sagas"), &[], body).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "a shop's server starts no saga of its own making");
+    database.verify_and_drop(INVARIANTS).await;
+}
