@@ -11,3 +11,4 @@
 pub mod bug;
 pub mod engine;
 pub mod model;
+pub mod simulation;
