@@ -27,6 +27,9 @@ pub enum Bug {
     RetryUnderNewKey,
     /// After a restart nothing is sent again.
     RecoverySendsNothing,
+    /// A timer is believed to be early by a replica that has an old state at hand. (The orchestrator did so until the
+    /// simulation found it: an operator's command that was lost was never sent again.)
+    TimerTrustsCache,
     /// Deadlines are compared with the machine's clock instead of the database's.
     TimersByLocalClock,
     /// All undos go out at once, first step first.
@@ -50,7 +53,7 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::NoBarrier,
         Self::NoTombstone,
         Self::BarrierApart,
@@ -61,6 +64,7 @@ impl Bug {
         Self::StartNotOnce,
         Self::RetryUnderNewKey,
         Self::RecoverySendsNothing,
+        Self::TimerTrustsCache,
         Self::TimersByLocalClock,
         Self::UndoInOrder,
         Self::UndoSkippedForUnknown,

@@ -10,6 +10,7 @@
 
 mod action;
 mod books;
+mod checker;
 mod healing;
 mod orchestrator;
 mod promises;

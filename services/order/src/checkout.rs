@@ -112,12 +112,7 @@ pub enum Confirming {
 }
 
 /// Decides on a confirmation with `payment_method`. `hold_is_over` comes from the database's clock.
-pub fn confirm(
-    status: Status,
-    confirmed_with: Option<&str>,
-    payment_method: &str,
-    hold_is_over: bool,
-) -> Confirming {
+pub fn confirm(status: Status, confirmed_with: Option<&str>, payment_method: &str, hold_is_over: bool) -> Confirming {
     match status {
         Status::Open if hold_is_over => Confirming::HoldIsOver,
         Status::Open => Confirming::Confirm,

@@ -99,7 +99,7 @@ const BOTH: [Who; 2] = [Who::Writer, Who::Other];
 
 impl Model {
     /// All that may happen.
-    pub fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+    pub fn what_may_happen(&self, world: &World, actions: &mut Vec<Action>) {
         self.participants_act(world, actions);
         self.orchestrators_act(world, actions);
         self.people_act(world, actions);

@@ -70,19 +70,11 @@ impl Model {
     fn participants_answer(&self, world: &mut World) {
         let saga = world.stored.clone();
         for (step, progress) in saga.0.steps.iter().enumerate() {
-            let direction = match progress.status {
-                Status::Sent | Status::Pending => Direction::Do,
-                Status::Undoing => Direction::Undo,
-                Status::Idle
-                | Status::Retrying
-                | Status::Waiting
-                | Status::Done
-                | Status::Refused
-                | Status::Unknown
-                | Status::Skipped
-                | Status::UndoRetrying
-                | Status::Undone => continue,
-            };
+            let is_undoing = progress.status == Status::Undoing;
+            if !is_undoing && !matches!(progress.status, Status::Sent | Status::Pending) {
+                continue;
+            }
+            let direction = if is_undoing { Direction::Undo } else { Direction::Do };
             let key = Key { step, direction };
             // Only what was published can arrive; what was lost is sent again when its timer fires.
             if world.commands.contains(&key) {

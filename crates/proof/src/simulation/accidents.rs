@@ -153,9 +153,11 @@ impl Simulation {
             return;
         }
         let out = self.out();
-        let forgotten = recovery.out.iter().filter(|one| out.contains(one)).find(|one| {
-            self.last_published.get(*one).is_some_and(|published| *published < recovery.since)
-        });
+        let forgotten = recovery
+            .out
+            .iter()
+            .filter(|one| out.contains(one))
+            .find(|one| self.last_published.get(*one).is_some_and(|published| *published < recovery.since));
         if let Some((saga, step, direction)) = forgotten {
             let promise = format!("{saga}:{step}:{} was lost and not sent again after the loss", direction.as_str());
             self.breaks(promise);

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use makegood_contracts::{
     orchestrator::{CancelSaga, SignalSaga, StartSaga},
-    order::{CHECKOUT_SAGA, CONFIRMATION, CheckoutInput, CloseCheckout, Confirmation, OpenCheckout, REQUIRES_ACTION, RequireAction},
+    order::{
+        CHECKOUT_SAGA, CONFIRMATION, CheckoutInput, CloseCheckout, Confirmation, OpenCheckout, REQUIRES_ACTION,
+        RequireAction,
+    },
     reply::Outcome,
 };
 use makegood_order::checkout::{self, Confirming, Status};
@@ -39,7 +42,12 @@ pub(super) struct Checkouts {
 
 impl Checkouts {
     /// Writes a checkout down; what its saga is told first.
-    pub(super) fn accept(&mut self, input: CheckoutInput, payment_method: Option<String>, now: OffsetDateTime) -> Message {
+    pub(super) fn accept(
+        &mut self,
+        input: CheckoutInput,
+        payment_method: Option<String>,
+        now: OffsetDateTime,
+    ) -> Message {
         let id = input.checkout_id;
         let checkout = Checkout {
             input,
@@ -133,8 +141,10 @@ impl Checkouts {
     }
 
     pub(super) fn require_action(&mut self, id: Uuid, payload: &Value) -> Outcome {
-        let asks = serde_json::from_value::<RequireAction>(payload.clone()).is_ok_and(|input| input.reason == REQUIRES_ACTION);
-        if let Some(checkout) = self.by_id.get_mut(&id).filter(|checkout| asks && checkout.status == Status::Processing) {
+        let asks =
+            serde_json::from_value::<RequireAction>(payload.clone()).is_ok_and(|input| input.reason == REQUIRES_ACTION);
+        if let Some(checkout) = self.by_id.get_mut(&id).filter(|checkout| asks && checkout.status == Status::Processing)
+        {
             checkout.resend_at = checkout.resend_at.filter(|_| checkout.cancel_requested);
             self.become_status(id, Status::RequiresAction);
         }

@@ -54,7 +54,8 @@ impl Simulation {
         } else {
             Duration::microseconds(self.random.random_range(200..20_000))
         };
-        let in_hand = InHand { service, epoch: self.service_epoch(service), message: id, command: Rc::new(command.clone()) };
+        let in_hand =
+            InHand { service, epoch: self.service_epoch(service), message: id, command: Rc::new(command.clone()) };
         self.schedule.after(delay, Tick::Handle(in_hand));
         true
     }

@@ -170,7 +170,9 @@ impl Payments {
         self.resume(id, is_new).unwrap_or_else(|| {
             Ok(Begun::Decided(match state {
                 IntentState::Failed | IntentState::Canceled => Outcome::done(),
-                IntentState::Succeeded | IntentState::RequiresCapture => Outcome::defect("it is captured or being captured"),
+                IntentState::Succeeded | IntentState::RequiresCapture => {
+                    Outcome::defect("it is captured or being captured")
+                }
                 IntentState::RequiresConfirmation | IntentState::Processing | IntentState::RequiresAction => {
                     Outcome::retry("it changed meanwhile")
                 }
@@ -323,7 +325,9 @@ impl Simulation {
         let wait = Duration::seconds(2 * 2_i64.pow(asked.min(8))).min(Duration::seconds(60));
         let outcome = effect.operation.outcome(&intent).ok()?;
         let ask_at = (!is_decided).then_some(now + wait);
-        self.payments.operations.insert(operation_id, OperationRow { operation: effect.operation, ask_at, asked: asked + 1 });
+        self.payments
+            .operations
+            .insert(operation_id, OperationRow { operation: effect.operation, ask_at, asked: asked + 1 });
         if let Some(end) = effect.authorization {
             self.payments.end_authorization(intent.authorization_id, end);
         }
@@ -331,7 +335,9 @@ impl Simulation {
             self.breaks(broken);
         }
         let intent_id = intent.id;
-        self.payments.intents.insert(intent_id, Intent { progress: effect.progress, version: intent.version + 1, ..intent });
+        self.payments
+            .intents
+            .insert(intent_id, Intent { progress: effect.progress, version: intent.version + 1, ..intent });
         if is_changed && !matches!(outcome, Outcome::Failed { .. }) {
             self.record(Service::Payment, &key, outcome.clone());
             self.note_effect(&key, &outcome, true);
@@ -346,8 +352,7 @@ impl Simulation {
         }
         let now = self.schedule.now;
         let due = |row: &OperationRow| row.ask_at.is_some_and(|at| at <= now) && !row.operation.state.is_decided();
-        let ids: Vec<Uuid> =
-            self.payments.operations.iter().filter(|(_, row)| due(row)).map(|(id, _)| *id).collect();
+        let ids: Vec<Uuid> = self.payments.operations.iter().filter(|(_, row)| due(row)).map(|(id, _)| *id).collect();
         let epoch = self.service_epoch(Service::Payment);
         for operation_id in ids {
             if let Some(row) = self.payments.operations.get_mut(&operation_id) {

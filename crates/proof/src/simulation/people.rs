@@ -1,12 +1,7 @@
 //! Buyers, who confirm, hesitate, call off or never come back, and operators, who do what they may at any moment.
 
 use makegood_contracts::order::CheckoutInput;
-use makegood_saga::{
-    definition::FINALLY,
-    event::Event,
-    state::Phase,
-    transition::Verdict,
-};
+use makegood_saga::{definition::FINALLY, event::Event, state::Phase, transition::Verdict};
 use rand::Rng as _;
 use serde_json::{Value, json};
 use time::Duration;
@@ -61,7 +56,8 @@ impl Simulation {
             let is_one_call = self.happens(0.4);
             let payment_method = is_one_call.then(|| self.some_card());
             let arrival = Duration::milliseconds(self.random.random_range(0..RUSH_MS));
-            self.schedule.at(BEGINNING + arrival, Tick::Buyer(checkout_id(buyer), Deed::Order { cart, payment_method }));
+            self.schedule
+                .at(BEGINNING + arrival, Tick::Buyer(checkout_id(buyer), Deed::Order { cart, payment_method }));
         }
     }
 
@@ -149,9 +145,10 @@ impl Simulation {
         let index = self.definition.index_of(&step)?;
         let stands = self.standing.contains(&(saga, index));
         // Only where nothing reads its output, which the operator does not have.
-        let is_settled = match row.state.phase {
-            Phase::Backward => !stands,
-            _ => stands && (step == FINALLY || self.pivot.is_some_and(|pivot| index >= pivot)),
+        let is_settled = if row.state.phase == Phase::Backward {
+            !stands
+        } else {
+            stands && (step == FINALLY || self.pivot.is_some_and(|pivot| index >= pivot))
         };
         is_settled.then(|| Event::Resolved {
             step,

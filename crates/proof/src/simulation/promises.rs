@@ -1,6 +1,6 @@
 //! What must hold while things go wrong, and what must have come about once they are well again.
 
-use makegood_contracts::orchestrator::Ending;
+use makegood_contracts::{orchestrator::Ending, reply::Outcome};
 use makegood_fulfillment::shipment::State as ShipmentState;
 use makegood_inventory::hold::State as HoldState;
 use makegood_order::checkout::Status as CheckoutStatus;
@@ -11,11 +11,7 @@ use makegood_saga::{
 use makegood_sandbox::charge::State as ChargeState;
 use uuid::Uuid;
 
-use super::{
-    Service, Simulation,
-    replica::event_of,
-    wire::Message,
-};
+use super::{Service, Simulation, replica::event_of, wire::Message};
 use crate::engine;
 
 impl Simulation {
@@ -30,6 +26,8 @@ impl Simulation {
                 is_late || is_decided || self.failures_told.contains(&(command.key.clone(), command.attempt))
             }
             Message::Start(start) => self.store.rows.contains_key(&start.saga_id),
+            // No news for one state may be news for a later one; the step's deadline covers what is lost by that.
+            Message::Reply(reply) if matches!(reply.outcome, Outcome::Failed { .. } | Outcome::Pending { .. }) => true,
             Message::Reply(_) | Message::Signal(_) | Message::Cancel(_) => {
                 let Some((saga, event)) = event_of(message) else { return true };
                 // What is told to a saga that has not begun is told again by its outbox.
@@ -80,7 +78,9 @@ impl Simulation {
                     let promise = format!("saga {id} has not ended though all is well: {condition:?}, {state:?}");
                     self.breaks(promise);
                 }
-                Some(_) if !status.is_final() => self.breaks(format!("checkout {id} is {status} though its saga ended")),
+                Some(_) if !status.is_final() => {
+                    self.breaks(format!("checkout {id} is {status} though its saga ended"))
+                }
                 Some(_) => {
                     self.replay(id);
                     self.judge_ended(id);
@@ -138,8 +138,9 @@ impl Simulation {
 
     fn broken_by_compensating(&self, saga: Uuid) -> Option<String> {
         let checkout = self.checkouts.by_id.get(&saga)?;
-        let holds_money =
-            |state: ChargeState| matches!(state, ChargeState::Authorized | ChargeState::Captured | ChargeState::RequiresAction);
+        let holds_money = |state: ChargeState| {
+            matches!(state, ChargeState::Authorized | ChargeState::Captured | ChargeState::RequiresAction)
+        };
         if let Some(charge) = self.provider.charges_of(saga).find(|charge| holds_money(charge.state)) {
             return Some(format!("was compensated, and its charge is {:?}", charge.state));
         }
@@ -152,6 +153,7 @@ impl Simulation {
         if self.carts.is_held_by(checkout.input.cart_id, saga) {
             return Some("was compensated, and holds its cart".to_owned());
         }
-        (checkout.status == CheckoutStatus::Completed).then(|| "was compensated, and its checkout is completed".to_owned())
+        (checkout.status == CheckoutStatus::Completed)
+            .then(|| "was compensated, and its checkout is completed".to_owned())
     }
 }

@@ -310,6 +310,7 @@ impl Simulation {
             if let Some(row) = self.store.rows.get_mut(&saga) {
                 row.wake_at = Some(now + DUE_LEASE);
             }
+            self.forget_if_stale(replica, saga);
             self.give(replica, Task { message: None, saga, what: What::Event(Event::Woke) });
         }
     }
@@ -320,7 +321,20 @@ impl Simulation {
             return;
         }
         for saga in self.store.live() {
+            self.forget_if_stale(replica, saga);
             self.give(replica, Task { message: None, saga, what: What::Event(Event::Recovered) });
+        }
+    }
+
+    /// A timer or a recovery that finds nothing to do must not have looked at what is old.
+    fn forget_if_stale(&mut self, replica: usize, saga: Uuid) {
+        if self.bug == Some(Bug::TimerTrustsCache) {
+            return;
+        }
+        let stored = self.store.rows.get(&saga).map(|row| row.revision);
+        let cache = &mut self.replicas[replica].cache;
+        if cache.get(&saga).is_some_and(|instance| Some(instance.revision) != stored) {
+            cache.remove(&saga);
         }
     }
 
@@ -329,12 +343,11 @@ impl Simulation {
         let mut out = Vec::new();
         for (id, row) in self.store.rows.iter().filter(|(_, row)| row.state.parked.is_none()) {
             for (index, step) in row.state.steps.iter().enumerate() {
-                let direction = match step.status {
-                    Status::Sent => Direction::Do,
-                    Status::Undoing => Direction::Undo,
-                    _ => continue,
-                };
-                out.push((*id, self.definition.name_of(index).to_owned(), direction));
+                let is_out = matches!(step.status, Status::Sent | Status::Undoing);
+                let direction = if step.status == Status::Undoing { Direction::Undo } else { Direction::Do };
+                if is_out {
+                    out.push((*id, self.definition.name_of(index).to_owned(), direction));
+                }
             }
         }
         out
@@ -354,8 +367,7 @@ pub(super) fn event_of(message: &Message) -> Option<(Uuid, Event)> {
     match message {
         Message::Reply(Reply { key, attempt, outcome }) => {
             let step = key.step.split('~').next().unwrap_or_default().to_owned();
-            let event =
-                Event::Replied { step, direction: key.direction, attempt: *attempt, outcome: outcome.clone() };
+            let event = Event::Replied { step, direction: key.direction, attempt: *attempt, outcome: outcome.clone() };
             Some((key.saga_id, event))
         }
         Message::Signal(one) => {

@@ -18,8 +18,7 @@ pub(super) struct Shipments {
 impl Shipments {
     pub(super) fn create(&mut self, saga: Uuid, payload: &Value) -> anyhow::Result<Outcome> {
         let input: CreateShipments = serde_json::from_value(payload.clone())?;
-        let ids: Vec<Uuid> =
-            parcels(&input.allocations).keys().map(|warehouse| shipment_id(saga, warehouse)).collect();
+        let ids: Vec<Uuid> = parcels(&input.allocations).keys().map(|warehouse| shipment_id(saga, warehouse)).collect();
         let shipments = self.by_saga.entry(saga).or_default();
         for id in &ids {
             shipments.entry(*id).or_insert(State::Created);

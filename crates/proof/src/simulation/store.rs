@@ -180,23 +180,9 @@ fn broken_by(row: &Row, one: &Move, now: OffsetDateTime) -> Option<String> {
         return Some(format!("{:?} was decided from what is not stored", one.event));
     }
     for (before, after) in one.from.steps.iter().zip(&one.to.steps) {
-        let goes_back = match before.status {
-            Status::Done => !matches!(
-                after.status,
-                Status::Done | Status::Undoing | Status::UndoRetrying | Status::Undone
-            ),
-            Status::Undone => after.status != Status::Undone,
-            Status::Idle
-            | Status::Sent
-            | Status::Retrying
-            | Status::Pending
-            | Status::Waiting
-            | Status::Refused
-            | Status::Unknown
-            | Status::Skipped
-            | Status::Undoing
-            | Status::UndoRetrying => false,
-        };
+        let is_on_its_way_back = matches!(after.status, Status::Undoing | Status::UndoRetrying | Status::Undone);
+        let goes_back = (before.status == Status::Done && after.status != Status::Done && !is_on_its_way_back)
+            || (before.status == Status::Undone && after.status != Status::Undone);
         if goes_back {
             return Some(format!("a step went back from {:?} to {:?}", before.status, after.status));
         }

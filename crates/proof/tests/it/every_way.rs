@@ -2,56 +2,17 @@
 
 use std::time::Duration;
 
-use makegood_proof::{
-    bug::Bug,
-    model::{Action, Model, World},
-};
-use makegood_saga::state::Phase;
-use stateright::{Checker as _, HasDiscoveries, Property};
+use makegood_proof::{bug::Bug, model::Model};
+use stateright::{Checker as _, HasDiscoveries, Model as _};
 
 use crate::definitions::{SMALL, parse, shipped};
 
 /// As many as a machine of CI has at least.
 const THREADS: usize = 2;
 
-/// The model as the checker wants it.
-struct Checked(Model);
-
-impl stateright::Model for Checked {
-    type State = World;
-    type Action = Action;
-
-    fn init_states(&self) -> Vec<World> {
-        vec![self.0.beginning()]
-    }
-
-    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        // Behind a broken promise there is nothing worth seeing.
-        if world.broken.is_none() {
-            self.0.actions(world, actions);
-        }
-    }
-
-    fn next_state(&self, world: &World, action: Action) -> Option<World> {
-        self.0.next(world, &action)
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always("no promise is broken", |_, world: &World| world.broken.is_none()),
-            Property::always("it ends once nothing goes wrong any more", |model: &Self, world: &World| {
-                model.0.broken_when_healed(world).is_none()
-            }),
-            Property::sometimes("it completes", |_, world: &World| world.stored.0.phase == Phase::Completed),
-            Property::sometimes("it is compensated", |_, world: &World| world.stored.0.phase == Phase::Compensated),
-            Property::sometimes("it parks", |_, world: &World| world.stored.0.parked.is_some()),
-        ]
-    }
-}
-
 /// Walks through all worlds with so many faults; how many there were.
 fn look_at_all(name: &str, yaml: &str, faults: u8) -> usize {
-    let checker = stateright::Model::checker(Checked(Model::new(parse(yaml), None, faults)));
+    let checker = Model::new(parse(yaml), None, faults).checker();
     let done = checker.threads(THREADS).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
         "{name}: {} worlds with up to {faults} faults, {} steps deep",
@@ -64,7 +25,7 @@ fn look_at_all(name: &str, yaml: &str, faults: u8) -> usize {
 
 /// What goes wrong with this mistake, if it is found.
 fn mistake(bug: Bug, yaml: &str, faults: u8) -> Option<String> {
-    let checker = stateright::Model::checker(Checked(Model::new(parse(yaml), Some(bug), faults)));
+    let checker = Model::new(parse(yaml), Some(bug), faults).checker();
     let checker = checker.threads(THREADS).finish_when(HasDiscoveries::AnyFailures).timeout(Duration::from_secs(60));
     let done = checker.spawn_bfs().join();
     let (name, path) =
