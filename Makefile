@@ -11,7 +11,7 @@ RUN_TESTS = $(if $(NEXTEST),cargo nextest run --release --locked,cargo test --re
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up test check fmt lint bench build servers check-tools check-fmt check-k8s
+.PHONY: help up test check fmt lint proof bench build servers check-tools check-fmt check-k8s
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ fmt: ## Format the code
 lint: ## Clippy, with every warning an error
 	@# The release profile, so that build scripts and macros are compiled once for all of `make test`.
 	cargo clippy --workspace --all-targets --release --locked -- -D warnings
+
+proof: ## Prove what sagas promise: model checker, made-up definitions, bad days from seeds (docs/proof.md)
+	cargo test --release --locked -p makegood-proof -- --nocapture
+	cargo run --release --locked -p makegood-proof -- --seeds 2000
 
 bench: check-tools build ## Measure checkouts per second against a running `make up`
 	@$(BINARY) bench checkout

@@ -244,7 +244,13 @@ impl Run<'_> {
         }));
     }
 
+    /// One step at a time is parked. A sibling that needs an operator too is due at once, so that it is looked at again,
+    /// and parked, as soon as the first one is settled.
     fn park(&mut self, index: usize, why: String) {
+        if self.state.parked.is_some() && !self.is_parked(index) {
+            self.state.steps[index].due = Some(self.now);
+            return;
+        }
         self.state.steps[index].due = None;
         self.state.parked = Some(Parked { step: self.definition.name_of(index).to_owned(), why });
     }

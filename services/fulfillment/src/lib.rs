@@ -11,7 +11,7 @@
 
 mod config;
 
-mod shipment;
+pub mod shipment;
 
 mod commands;
 mod store;

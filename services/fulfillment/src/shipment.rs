@@ -13,7 +13,7 @@ use uuid::{Builder, Uuid, Version};
 
 /// The states of a shipment, as the table spells them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// Planned; nothing leaves the warehouse.
     Created,
     /// Paid for: the carrier is to have it.
@@ -26,7 +26,7 @@ pub(crate) enum State {
 
 /// What a verb makes of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     Move(State),
     /// It is there already, or further.
     Already,
@@ -35,9 +35,9 @@ pub(crate) enum Step {
 }
 
 impl State {
-    pub(crate) const ALL: [Self; 4] = [Self::Created, Self::Released, Self::Shipped, Self::Cancelled];
+    pub const ALL: [Self; 4] = [Self::Created, Self::Released, Self::Shipped, Self::Cancelled];
 
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Released => "released",
@@ -46,11 +46,11 @@ impl State {
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
-    pub(crate) const fn release(self) -> Step {
+    pub const fn release(self) -> Step {
         match self {
             Self::Created => Step::Move(Self::Released),
             Self::Released | Self::Shipped => Step::Already,
@@ -58,7 +58,7 @@ impl State {
         }
     }
 
-    pub(crate) const fn cancel(self) -> Step {
+    pub const fn cancel(self) -> Step {
         match self {
             Self::Created | Self::Released => Step::Move(Self::Cancelled),
             Self::Cancelled => Step::Already,
@@ -66,7 +66,7 @@ impl State {
         }
     }
 
-    pub(crate) const fn ship(self) -> Step {
+    pub const fn ship(self) -> Step {
         match self {
             Self::Released => Step::Move(Self::Shipped),
             Self::Shipped => Step::Already,
@@ -77,7 +77,7 @@ impl State {
 
 /// The shipment of a saga from a warehouse: the same id whenever it is asked for. It has the form of a UUIDv7 with the
 /// saga's own time, so that new shipments lie side by side in the index; the rest is hashed (UUIDv5) from both.
-pub(crate) fn shipment_id(saga_id: Uuid, warehouse: &str) -> Uuid {
+pub fn shipment_id(saga_id: Uuid, warehouse: &str) -> Uuid {
     const TIME_BYTES: usize = 6;
     let mut bytes = Uuid::new_v5(&saga_id, warehouse.as_bytes()).into_bytes();
     bytes[..TIME_BYTES].copy_from_slice(&saga_id.as_bytes()[..TIME_BYTES]);
@@ -85,7 +85,7 @@ pub(crate) fn shipment_id(saga_id: Uuid, warehouse: &str) -> Uuid {
 }
 
 /// What goes into the parcel of each warehouse; allocations of the same SKU add up.
-pub(crate) fn parcels(allocations: &[Allocation]) -> BTreeMap<&str, BTreeMap<&str, i64>> {
+pub fn parcels(allocations: &[Allocation]) -> BTreeMap<&str, BTreeMap<&str, i64>> {
     let mut parcels: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
     for allocation in allocations {
         let quantity = parcels.entry(&allocation.warehouse).or_default().entry(&allocation.sku).or_default();

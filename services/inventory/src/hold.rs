@@ -11,7 +11,7 @@
 
 /// The states of a hold, as the table spells them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// Taken until a deadline.
     Held,
     /// Payment has started: no deadline any more.
@@ -28,17 +28,17 @@ pub(crate) enum State {
 
 /// What one unit of a hold adds to the counters of its stock row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) on_hand: i32,
-    pub(crate) held: i32,
-    pub(crate) allocated: i32,
+pub struct Counts {
+    pub on_hand: i32,
+    pub held: i32,
+    pub allocated: i32,
 }
 
 impl State {
-    pub(crate) const ALL: [Self; 6] =
+    pub const ALL: [Self; 6] =
         [Self::Held, Self::Extended, Self::Allocated, Self::Committed, Self::Released, Self::Expired];
 
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
             Self::Extended => "extended",
@@ -49,13 +49,13 @@ impl State {
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
     /// The counters are the sum of these over all holds: a change of state posts the difference, and
     /// the invariants add everything up again.
-    pub(crate) const fn counts(self) -> Counts {
+    pub const fn counts(self) -> Counts {
         match self {
             Self::Held | Self::Extended => Counts { on_hand: 0, held: 1, allocated: 0 },
             Self::Allocated => Counts { on_hand: 0, held: 0, allocated: 1 },
@@ -79,7 +79,7 @@ impl std::ops::Sub for Counts {
 
 /// A hold whose row is locked by this transaction.
 #[derive(Debug, Clone)]
-pub(crate) struct Hold {
+pub struct Hold {
     /// As it was found; the difference to `state` is what must be written.
     found: State,
     state: State,
@@ -89,7 +89,7 @@ pub(crate) struct Hold {
 
 /// What a verb says about a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// It is where the verb leads, now or already.
     Done,
     /// The stock is no longer the saga's.
@@ -99,21 +99,21 @@ pub(crate) enum Verdict {
 }
 
 impl Hold {
-    pub(crate) const fn found(state: State, overdue: bool) -> Self {
+    pub const fn found(state: State, overdue: bool) -> Self {
         Self { found: state, state, overdue }
     }
 
-    pub(crate) const fn state(&self) -> State {
+    pub const fn state(&self) -> State {
         self.state
     }
 
     /// What changed, per unit; none when the row can stay as it is.
-    pub(crate) fn posting(&self) -> Option<Counts> {
+    pub fn posting(&self) -> Option<Counts> {
         (self.state != self.found).then(|| self.state.counts() - self.found.counts())
     }
 
     /// Payment starts: from here on the hold has no deadline.
-    pub(crate) fn extend(&mut self) -> Verdict {
+    pub fn extend(&mut self) -> Verdict {
         match self.state {
             State::Held if self.overdue => Verdict::Expired,
             State::Held => self.become_state(State::Extended),
@@ -123,7 +123,7 @@ impl Hold {
     }
 
     /// Payment is authorized: promised to the order.
-    pub(crate) fn allocate(&mut self) -> Verdict {
+    pub fn allocate(&mut self) -> Verdict {
         match self.state {
             State::Held if self.overdue => Verdict::Expired,
             State::Held | State::Extended => self.become_state(State::Allocated),
@@ -133,7 +133,7 @@ impl Hold {
     }
 
     /// Undoes [`Hold::allocate`]; whatever is not allocated any more has nothing to undo.
-    pub(crate) fn deallocate(&mut self) -> Verdict {
+    pub fn deallocate(&mut self) -> Verdict {
         match self.state {
             State::Allocated => self.become_state(State::Extended),
             State::Held | State::Extended | State::Released | State::Expired => Verdict::Done,
@@ -142,7 +142,7 @@ impl Hold {
     }
 
     /// The money is taken: the goods are gone.
-    pub(crate) fn commit(&mut self) -> Verdict {
+    pub fn commit(&mut self) -> Verdict {
         match self.state {
             State::Allocated => self.become_state(State::Committed),
             State::Committed => Verdict::Done,
@@ -151,7 +151,7 @@ impl Hold {
     }
 
     /// Undoes the hold as a whole.
-    pub(crate) fn release(&mut self) -> Verdict {
+    pub fn release(&mut self) -> Verdict {
         match self.state {
             State::Held | State::Extended | State::Allocated => self.become_state(State::Released),
             State::Released | State::Expired => Verdict::Done,

@@ -14,25 +14,25 @@ const LISTED_SHORTAGES_MAX: usize = 20;
 
 /// What nobody has a claim on, of one SKU in one warehouse.
 #[derive(Debug, Clone)]
-pub(crate) struct FreeStock {
-    pub(crate) account: Account,
-    pub(crate) sku: String,
-    pub(crate) warehouse_id: Uuid,
+pub struct FreeStock {
+    pub account: Account,
+    pub sku: String,
+    pub warehouse_id: Uuid,
     /// Lower is preferred.
-    pub(crate) priority: i32,
-    pub(crate) quantity: i64,
+    pub priority: i32,
+    pub quantity: i64,
 }
 
 /// What one saga wants.
 #[derive(Debug, Clone)]
-pub(crate) struct Order<'a> {
-    pub(crate) account: Account,
-    pub(crate) lines: &'a [HoldLine],
+pub struct Order<'a> {
+    pub account: Account,
+    pub lines: &'a [HoldLine],
 }
 
 /// What one order gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Plan {
+pub enum Plan {
     /// These, which add up to exactly what was wanted.
     Hold(Vec<Pick>),
     /// Nothing, for want of these.
@@ -43,17 +43,17 @@ pub(crate) enum Plan {
 
 /// So many of a SKU from one warehouse.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pick {
-    pub(crate) sku: String,
-    pub(crate) warehouse_id: Uuid,
-    pub(crate) quantity: i64,
+pub struct Pick {
+    pub sku: String,
+    pub warehouse_id: Uuid,
+    pub quantity: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shortage {
-    pub(crate) sku: String,
-    pub(crate) wanted: i64,
-    pub(crate) available: i64,
+pub struct Shortage {
+    pub sku: String,
+    pub wanted: i64,
+    pub available: i64,
 }
 
 /// One warehouse's free quantity of a SKU while the batch is planned.
@@ -66,13 +66,13 @@ struct Shelf {
 type Shelves = HashMap<String, Vec<Shelf>>;
 
 /// Plans all orders, first come, first served.
-pub(crate) fn plan_all(free_stock: Vec<FreeStock>, orders: &[Order<'_>]) -> Vec<Plan> {
+pub fn plan_all(free_stock: Vec<FreeStock>, orders: &[Order<'_>]) -> Vec<Plan> {
     let mut shops = shelves_by_shop(free_stock);
     orders.iter().map(|order| plan(shops.entry(order.account).or_default(), order.lines)).collect()
 }
 
 /// The refusal's detail, for people.
-pub(crate) fn describe(shortages: &[Shortage]) -> String {
+pub fn describe(shortages: &[Shortage]) -> String {
     let listed: Vec<String> = shortages
         .iter()
         .take(LISTED_SHORTAGES_MAX)

@@ -12,8 +12,8 @@
 
 mod config;
 
-mod hold;
-mod hold_plan;
+pub mod hold;
+pub mod hold_plan;
 mod warehouse_code;
 
 mod commands;

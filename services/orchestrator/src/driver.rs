@@ -50,17 +50,24 @@ pub(crate) async fn run(worker: Worker, definitions: Definitions) -> anyhow::Res
     Ok(())
 }
 
+/// What the clock or a restart brings to a saga, as it stood in the database at `revision`.
+pub(crate) struct Timed {
+    pub(crate) saga_id: Uuid,
+    pub(crate) revision: i32,
+    pub(crate) event: Event,
+}
+
 struct Driver {
     worker: Worker,
     advance: Advance,
     cache: SagaCache,
     commands: Consumer,
     replies: Consumer,
-    internal: mpsc::Receiver<Vec<(Uuid, Event)>>,
+    internal: mpsc::Receiver<Vec<Timed>>,
 }
 
 impl Driver {
-    fn new(worker: Worker, definitions: Definitions, internal: mpsc::Receiver<Vec<(Uuid, Event)>>) -> Self {
+    fn new(worker: Worker, definitions: Definitions, internal: mpsc::Receiver<Vec<Timed>>) -> Self {
         let consumer =
             |stream, filter| Consumer::new(&worker.bus, stream, "orchestrator", vec![filter], worker.shutdown.clone());
         Self {
@@ -87,7 +94,10 @@ impl Driver {
                     Some(batch) => messages.extend(batch),
                     None => return Ok(()),
                 },
-                Some(events) = self.internal.recv() => inbox.events.extend(events),
+                Some(timed) = self.internal.recv() => for Timed { saga_id, revision, event } in timed {
+                    self.cache.forget_older(saga_id, revision);
+                    inbox.events.push((saga_id, event));
+                },
             }
             self.take_waiting(&mut messages);
             if !inbox.read(&self.worker, &messages).await {

@@ -5,9 +5,8 @@ use std::time::Duration;
 use makegood_messaging::worker::Worker;
 use makegood_saga::event::Event;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
-use crate::saga_store;
+use crate::{driver::Timed, saga_store};
 
 /// Deadlines are seconds; a tenth of one late is early enough, and ten indexed look-ups a second cost nothing.
 const ROUND: Duration = Duration::from_millis(100);
@@ -18,7 +17,7 @@ const MAX_DUE: i64 = 500;
 ///
 /// While NATS is away no deadline fires: silence is then not the participants' fault, and what is out is sent again
 /// after the reconnection.
-pub(crate) async fn find(worker: Worker, driver: mpsc::Sender<Vec<(Uuid, Event)>>) -> anyhow::Result<()> {
+pub(crate) async fn find(worker: Worker, driver: mpsc::Sender<Vec<Timed>>) -> anyhow::Result<()> {
     while !worker.shutdown.token.is_cancelled() {
         let pause = match worker.bus.is_connected() {
             true => one_round(&worker, &driver).await,
@@ -32,7 +31,7 @@ pub(crate) async fn find(worker: Worker, driver: mpsc::Sender<Vec<(Uuid, Event)>
     Ok(())
 }
 
-async fn one_round(worker: &Worker, driver: &mpsc::Sender<Vec<(Uuid, Event)>>) -> Duration {
+async fn one_round(worker: &Worker, driver: &mpsc::Sender<Vec<Timed>>) -> Duration {
     let due = match saga_store::take_due(&worker.db, MAX_DUE).await {
         Ok(due) => due,
         Err(error) => {
@@ -44,7 +43,7 @@ async fn one_round(worker: &Worker, driver: &mpsc::Sender<Vec<(Uuid, Event)>>) -
         return ROUND;
     }
     let all_taken = due.len() as i64 == MAX_DUE;
-    let events = due.into_iter().map(|id| (id, Event::Woke)).collect();
+    let events = due.into_iter().map(|(saga_id, revision)| Timed { saga_id, revision, event: Event::Woke }).collect();
     if driver.send(events).await.is_err() {
         // The driver has ended: shutdown is under way, and the sagas are due again in five seconds.
         return ROUND;

@@ -10,7 +10,7 @@ use makegood_saga::event::Event;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::saga_store;
+use crate::{driver::Timed, saga_store};
 
 /// Sagas per batch of the walk: the driver stays responsive between two of them.
 const CHUNK: i64 = 500;
@@ -18,7 +18,7 @@ const CHUNK: i64 = 500;
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// Recovers at once and after each reconnection, until shutdown.
-pub(crate) async fn recover(worker: Worker, driver: mpsc::Sender<Vec<(Uuid, Event)>>) -> anyhow::Result<()> {
+pub(crate) async fn recover(worker: Worker, driver: mpsc::Sender<Vec<Timed>>) -> anyhow::Result<()> {
     let mut connections = worker.bus.reconnections();
     loop {
         if let Err(error) = walk(&worker, &driver).await {
@@ -37,15 +37,16 @@ pub(crate) async fn recover(worker: Worker, driver: mpsc::Sender<Vec<(Uuid, Even
     }
 }
 
-async fn walk(worker: &Worker, driver: &mpsc::Sender<Vec<(Uuid, Event)>>) -> anyhow::Result<()> {
+async fn walk(worker: &Worker, driver: &mpsc::Sender<Vec<Timed>>) -> anyhow::Result<()> {
     let mut after = Uuid::nil();
     let mut found = 0;
     loop {
         let live = saga_store::live_after(&worker.db, after, CHUNK).await?;
-        let Some(last) = live.last() else { break };
+        let Some((last, _)) = live.last() else { break };
         after = *last;
         found += live.len();
-        if driver.send(live.into_iter().map(|id| (id, Event::Recovered)).collect()).await.is_err() {
+        let timed = |(saga_id, revision)| Timed { saga_id, revision, event: Event::Recovered };
+        if driver.send(live.into_iter().map(timed).collect()).await.is_err() {
             break;
         }
     }

@@ -34,6 +34,14 @@ impl SagaCache {
         self.sagas.remove(&id)
     }
 
+    /// Drops a saga that has been moved elsewhere since, by another replica or an operator. A timer would find that it is
+    /// early, and a recovery that nothing is out, where only the state at hand is old.
+    pub(crate) fn forget_older(&mut self, id: Uuid, revision: i32) {
+        if self.sagas.get(&id).is_some_and(|instance| instance.revision < revision) {
+            self.sagas.remove(&id);
+        }
+    }
+
     /// Keeps a saga; one that has ended is not needed any more.
     pub(crate) fn keep(&mut self, id: Uuid, instance: Instance) {
         if instance.state.phase.has_ended() {
@@ -44,5 +52,30 @@ impl SagaCache {
             self.sagas.clear();
         }
         self.sagas.insert(id, instance);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn what_was_moved_elsewhere_is_read_anew_and_what_is_newer_stays() {
+        let yaml = "saga: a\nversion: 1\nsteps:\n  - { step: one, command: s.v }\n";
+        let definition = Arc::new(Definition::parse(yaml).expect("it is in order"));
+        let id = Uuid::from_u128(7);
+        let state = State::new(&definition, id, Value::Null, BTreeMap::new());
+        let mut cache = SagaCache::default();
+        cache.keep(id, Instance { definition, state, revision: 3, traceparent: None, wake_at: None });
+        for older in [2, 3] {
+            cache.forget_older(id, older);
+            assert!(cache.contains(id), "the database was read at revision {older}");
+        }
+        cache.forget_older(id, 4);
+        assert!(!cache.contains(id));
     }
 }

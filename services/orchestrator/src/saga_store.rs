@@ -224,21 +224,21 @@ fn reason(state: &State) -> Option<String> {
 }
 
 /// Takes sagas whose time has come, each by one replica: their `wake_at` moves a little, so that another replica takes
-/// over if this one dies before it has written them.
-pub(crate) async fn take_due(db: &PgPool, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar(
+/// over if this one dies before it has written them. Each comes with its revision, as [`live_after`] has it.
+pub(crate) async fn take_due(db: &PgPool, limit: i64) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
+    sqlx::query_as(
         r"update saga set wake_at = now() + interval '5 seconds'
           where id in (select id from saga where wake_at <= now() order by wake_at limit $1 for update skip locked)
-          returning id",
+          returning id, revision",
     )
     .bind(limit)
     .fetch_all(db)
     .await
 }
 
-/// Live sagas after an id, in order: recovery walks over them.
-pub(crate) async fn live_after(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar("select id from saga where finished_at is null and id > $1 order by id limit $2")
+/// Live sagas after an id, in order, with their revisions: recovery walks over them.
+pub(crate) async fn live_after(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
+    sqlx::query_as("select id, revision from saga where finished_at is null and id > $1 order by id limit $2")
         .bind(after)
         .bind(limit)
         .fetch_all(db)

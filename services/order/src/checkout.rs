@@ -6,7 +6,7 @@ use makegood_contracts::orchestrator::{Ending, Reason};
 
 /// How far a checkout has come. It only ever moves forward; see [`Status::may_become`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Status {
+pub enum Status {
     /// Written down; its saga prices the cart and holds the stock.
     Accepted,
     /// Priced and held; waits for the buyer to confirm.
@@ -22,7 +22,7 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::Accepted,
         Self::Open,
         Self::Processing,
@@ -34,7 +34,7 @@ impl Status {
     ];
 
     /// The spelling in tables and logs.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Open => "open",
@@ -48,7 +48,7 @@ impl Status {
     }
 
     /// What a caller is told: one that is not open yet is being processed.
-    pub(crate) const fn public(self) -> &'static str {
+    pub const fn public(self) -> &'static str {
         match self {
             Self::Accepted => Self::Processing.as_str(),
             Self::Open
@@ -62,14 +62,13 @@ impl Status {
     }
 
     /// Decided for good: nothing about the checkout changes any more.
-    pub(crate) const fn is_final(self) -> bool {
+    pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Expired | Self::Cancelled)
     }
 
     /// Whether `next` may follow directly. Every conditional update in the commands is one of these arrows.
     /// An operator may skip the confirmation, hence the arrow from open to completed.
-    #[cfg(test)]
-    pub(crate) const fn may_become(self, next: Self) -> bool {
+    pub const fn may_become(self, next: Self) -> bool {
         match self {
             Self::Accepted => !matches!(next, Self::Accepted | Self::RequiresAction | Self::Completed),
             Self::Open => matches!(next, Self::Processing) || next.is_final(),
@@ -89,7 +88,7 @@ impl fmt::Display for Status {
 /// A table held a status that this build does not know.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no status of a checkout")]
-pub(crate) struct UnknownStatus(String);
+pub struct UnknownStatus(String);
 
 impl TryFrom<String> for Status {
     type Error = UnknownStatus;
@@ -101,7 +100,7 @@ impl TryFrom<String> for Status {
 
 /// What becomes of a buyer's confirmation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Confirming {
+pub enum Confirming {
     /// Goes on to pay.
     Confirm,
     /// Was confirmed with this very payment method: the same answer again.
@@ -113,12 +112,7 @@ pub(crate) enum Confirming {
 }
 
 /// Decides on a confirmation with `payment_method`. `hold_is_over` comes from the database's clock.
-pub(crate) fn confirm(
-    status: Status,
-    confirmed_with: Option<&str>,
-    payment_method: &str,
-    hold_is_over: bool,
-) -> Confirming {
+pub fn confirm(status: Status, confirmed_with: Option<&str>, payment_method: &str, hold_is_over: bool) -> Confirming {
     match status {
         Status::Open if hold_is_over => Confirming::HoldIsOver,
         Status::Open => Confirming::Confirm,
@@ -137,16 +131,16 @@ pub(crate) fn confirm(
 
 /// How a checkout ended, as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Decision {
-    pub(crate) status: Status,
+pub struct Decision {
+    pub status: Status,
     /// Of everything but a completed checkout.
-    pub(crate) failure: Option<Failure>,
+    pub failure: Option<Failure>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) code: String,
-    pub(crate) detail: String,
+pub struct Failure {
+    pub code: String,
+    pub detail: String,
 }
 
 /// The step that waits for the buyer, and the engine's code for a deadline that has passed.
@@ -157,7 +151,7 @@ const HOLD_EXPIRED: &str = "hold_expired";
 const CANCELLED: &str = "cancelled";
 
 /// Reads the saga's end: abandoned before the confirmation, or confirmed too late to keep the stock, is expired, called off is cancelled, all else failed.
-pub(crate) fn decide(ended: Ending, reason: Option<&Reason>) -> Decision {
+pub fn decide(ended: Ending, reason: Option<&Reason>) -> Decision {
     match (ended, reason) {
         (Ending::Completed, _) => Decision { status: Status::Completed, failure: None },
         (Ending::Compensated, Some(reason)) => {

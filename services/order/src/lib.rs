@@ -13,7 +13,7 @@
 
 mod config;
 
-mod checkout;
+pub mod checkout;
 mod order;
 mod payment_method;
 

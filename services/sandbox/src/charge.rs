@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::test_card::{Behaviour, behaviour};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     RequiresAction,
     Authorized,
     Captured,
@@ -17,7 +17,7 @@ pub(crate) enum State {
 impl State {
     const ALL: [Self; 5] = [Self::RequiresAction, Self::Authorized, Self::Captured, Self::Voided, Self::Declined];
 
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::RequiresAction => "requires_action",
             Self::Authorized => "authorized",
@@ -27,7 +27,7 @@ impl State {
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
@@ -35,7 +35,7 @@ impl State {
 /// What a merchant asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Request {
+pub enum Request {
     Authorize(Authorization),
     Capture(Movement),
     Void(Void),
@@ -45,45 +45,45 @@ pub(crate) enum Request {
 /// Reserve money of a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Authorization {
+pub struct Authorization {
     /// Whose books it goes in.
     #[schema(value_type = String, format = "uuid")]
-    pub(crate) merchant: Uuid,
+    pub merchant: Uuid,
     #[schema(minimum = 1)]
-    pub(crate) amount_minor: i64,
+    pub amount_minor: i64,
     #[schema(example = "GBP")]
-    pub(crate) currency: String,
+    pub currency: String,
     #[schema(example = "pm_card_visa")]
-    pub(crate) payment_method: String,
+    pub payment_method: String,
     #[schema(value_type = Option<String>, format = "uuid")]
-    pub(crate) order_id: Option<Uuid>,
-    pub(crate) reference: Option<String>,
+    pub order_id: Option<Uuid>,
+    pub reference: Option<String>,
 }
 
 /// Take authorized money, or give captured money back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Movement {
+pub struct Movement {
     /// The operation that authorized it.
     #[schema(value_type = String, format = "uuid")]
-    pub(crate) authorization: Uuid,
+    pub authorization: Uuid,
     #[schema(minimum = 1)]
-    pub(crate) amount_minor: i64,
+    pub amount_minor: i64,
     #[schema(example = "GBP")]
-    pub(crate) currency: String,
+    pub currency: String,
 }
 
 /// Let authorized money go, or refuse an authorization that was never seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Void {
+pub struct Void {
     /// The operation that authorized it.
     #[schema(value_type = String, format = "uuid")]
-    pub(crate) authorization: Uuid,
+    pub authorization: Uuid,
 }
 
 impl Request {
-    pub(crate) const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> &'static str {
         match self {
             Self::Authorize(_) => "authorize",
             Self::Capture(_) => "capture",
@@ -93,7 +93,7 @@ impl Request {
     }
 
     /// The operation that authorizes the charge that this is about.
-    pub(crate) const fn authorization_id(&self, operation_id: Uuid) -> Uuid {
+    pub const fn authorization_id(&self, operation_id: Uuid) -> Uuid {
         match self {
             Self::Authorize(_) => operation_id,
             Self::Capture(movement) | Self::Refund(movement) => movement.authorization,
@@ -101,7 +101,7 @@ impl Request {
         }
     }
 
-    pub(crate) fn amount(&self) -> Option<(i64, &str)> {
+    pub fn amount(&self) -> Option<(i64, &str)> {
         match self {
             Self::Authorize(authorization) => Some((authorization.amount_minor, &authorization.currency)),
             Self::Capture(movement) | Self::Refund(movement) => Some((movement.amount_minor, &movement.currency)),
@@ -112,20 +112,20 @@ impl Request {
 
 /// An authorization and what has become of its money.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Charge {
-    pub(crate) authorization_id: Uuid,
+pub struct Charge {
+    pub authorization_id: Uuid,
     /// None where only a void was seen.
-    pub(crate) authorization: Option<Authorization>,
-    pub(crate) state: State,
-    pub(crate) authorized_minor: i64,
-    pub(crate) captured_minor: i64,
-    pub(crate) refunded_minor: i64,
-    pub(crate) voided_minor: i64,
+    pub authorization: Option<Authorization>,
+    pub state: State,
+    pub authorized_minor: i64,
+    pub captured_minor: i64,
+    pub refunded_minor: i64,
+    pub voided_minor: i64,
 }
 
 /// What is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     Succeeded,
     RequiresAction,
     Declined { code: &'static str, decline_code: Option<&'static str> },
@@ -136,7 +136,7 @@ const fn declined(code: &'static str) -> Verdict {
 }
 
 /// The answer to a request, and the charge after it (none where there is none and none comes to be).
-pub(crate) fn decide(operation_id: Uuid, request: &Request, charge: Option<Charge>) -> (Verdict, Option<Charge>) {
+pub fn decide(operation_id: Uuid, request: &Request, charge: Option<Charge>) -> (Verdict, Option<Charge>) {
     match (request, charge) {
         (Request::Authorize(authorization), None) => {
             let (verdict, charge) = authorize(operation_id, authorization);
@@ -181,7 +181,7 @@ fn approved(charge: Charge) -> Charge {
 }
 
 /// The charge after the buyer's challenge; none where it is not waiting for one.
-pub(crate) fn challenged(charge: Charge, authenticated: bool) -> Option<(Verdict, Charge)> {
+pub fn challenged(charge: Charge, authenticated: bool) -> Option<(Verdict, Charge)> {
     match (charge.state, authenticated) {
         (State::RequiresAction, true) => Some((Verdict::Succeeded, approved(charge))),
         (State::RequiresAction, false) => {

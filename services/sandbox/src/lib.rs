@@ -9,7 +9,7 @@
 
 mod config;
 
-mod charge;
+pub mod charge;
 mod test_card;
 
 mod provider_books;

@@ -72,7 +72,6 @@ impl Run<'_> {
 
     /// An answer to an undo. A refusal is no answer here: undoing must succeed, so it counts as a failure.
     pub(super) fn on_undo_answer(&mut self, index: usize, outcome: &Outcome) -> Verdict {
-        let is_retrying = self.state.steps[index].status == Status::UndoRetrying;
         match outcome {
             Outcome::Done { .. } => {
                 self.state.steps[index].status = Status::Undone;
@@ -80,7 +79,9 @@ impl Run<'_> {
                 self.unpark(index);
             }
             Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
-            Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Pending { .. } if is_retrying => {
+            Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Pending { .. }
+                if self.is_known_to_fail(index) =>
+            {
                 return Verdict::Ignored;
             }
             Outcome::Failed { detail, retryable: true } => self.on_failure(index, Direction::Undo, detail),

@@ -126,15 +126,26 @@ impl Run<'_> {
         self.unpark(index);
     }
 
-    fn is_parked(&self, index: usize) -> bool {
-        self.state.parked.as_ref().is_some_and(|parked| parked.step == self.definition.name_of(index))
-    }
-
     /// A decision about the parked step is what the operator would have been asked for.
     pub(super) fn unpark(&mut self, index: usize) {
         if self.is_parked(index) {
             self.state.parked = None;
         }
+    }
+
+    pub(super) fn is_parked(&self, index: usize) -> bool {
+        self.state.parked.as_ref().is_some_and(|parked| parked.step == self.definition.name_of(index))
+    }
+
+    /// Whether a failure is no news: the same one told twice, or an older one, now that an operator has been asked or
+    /// will be as soon as a sibling is settled.
+    pub(super) fn is_known_to_fail(&self, index: usize) -> bool {
+        let step = &self.state.steps[index];
+        let is_used_up =
+            self.definition.command_at(index).is_some_and(|command| step.failures >= command.retry.attempts);
+        matches!(step.status, Status::Retrying | Status::UndoRetrying)
+            || self.is_parked(index)
+            || (is_used_up && self.state.parked.is_some())
     }
 
     /// An answer to an action that is out.
@@ -144,14 +155,9 @@ impl Run<'_> {
             Outcome::Refused { code, detail } => self.on_refusal(index, code, detail),
             Outcome::Pending { reason, detail } => return self.on_pending(index, reason, detail),
             Outcome::Failed { retryable: false, .. } if self.is_parked(index) => return Verdict::Ignored,
+            Outcome::Failed { retryable: true, .. } if self.is_known_to_fail(index) => return Verdict::Ignored,
             Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
-            Outcome::Failed { detail, retryable: true } => {
-                if self.state.steps[index].status == Status::Retrying {
-                    // The same failure told twice.
-                    return Verdict::Ignored;
-                }
-                self.on_failure(index, Direction::Do, detail);
-            }
+            Outcome::Failed { detail, retryable: true } => self.on_failure(index, Direction::Do, detail),
         }
         Verdict::Moved
     }

@@ -1,0 +1,159 @@
+//! What must hold while things go wrong, and what must have come about once they are well again.
+
+use makegood_contracts::{orchestrator::Ending, reply::Outcome};
+use makegood_fulfillment::shipment::State as ShipmentState;
+use makegood_inventory::hold::State as HoldState;
+use makegood_order::checkout::Status as CheckoutStatus;
+use makegood_saga::{
+    state::{Phase, Status},
+    transition::Verdict,
+};
+use makegood_sandbox::charge::State as ChargeState;
+use uuid::Uuid;
+
+use super::{Service, Simulation, replica::event_of, wire::Message};
+use crate::engine;
+
+impl Simulation {
+    /// Whether a message's effect would survive the death of whoever acks it.
+    pub(super) fn is_durable(&self, message: &Message) -> bool {
+        match message {
+            Message::Command(command) => {
+                let is_late = command.deadline.is_some_and(|deadline| deadline < self.schedule.now);
+                let service = Service::of(&command.name);
+                let barrier = service.and_then(|service| self.barriers.get(&service));
+                let is_decided = barrier.is_some_and(|barrier| barrier.contains_key(&command.key));
+                is_late || is_decided || self.failures_told.contains(&(command.key.clone(), command.attempt))
+            }
+            Message::Start(start) => self.store.rows.contains_key(&start.saga_id),
+            // No news for one state may be news for a later one; the step's deadline covers what is lost by that.
+            Message::Reply(reply) if matches!(reply.outcome, Outcome::Failed { .. } | Outcome::Pending { .. }) => true,
+            Message::Reply(_) | Message::Signal(_) | Message::Cancel(_) => {
+                let Some((saga, event)) = event_of(message) else { return true };
+                // What is told to a saga that has not begun is told again by its outbox.
+                let Some(row) = self.store.rows.get(&saga) else { return true };
+                let now = self.schedule.now;
+                engine::step(self.bug, &self.definition, row.state.clone(), &event, now).verdict != Verdict::Moved
+            }
+        }
+    }
+
+    /// Looked at in every round.
+    pub(super) fn judge(&mut self) {
+        let broken = self.stock.broken(self.schedule.now).or_else(|| self.checkouts.broken.take());
+        if let Some(broken) = broken {
+            self.breaks(broken);
+        }
+        let ended: Vec<Uuid> = self
+            .store
+            .rows
+            .iter()
+            .filter(|(id, row)| row.state.phase.has_ended() && !self.judged.contains(id))
+            .map(|(id, _)| *id)
+            .collect();
+        for saga in ended {
+            self.judged.insert(saga);
+            self.judge_ended(saga);
+        }
+    }
+
+    /// Once nothing moves any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_healed
+            && self.wire.is_empty()
+            && self.store.live().is_empty()
+            && self.checkouts.by_id.values().all(|checkout| checkout.status.is_final())
+    }
+
+    /// Everything, at the end.
+    pub(super) fn judge_all(&mut self) {
+        let checkouts: Vec<(Uuid, CheckoutStatus)> =
+            self.checkouts.by_id.iter().map(|(id, checkout)| (*id, checkout.status)).collect();
+        for (id, status) in checkouts {
+            // I4: what was accepted has begun, and has ended.
+            match self.store.rows.get(&id).map(|row| row.state.condition()) {
+                None => self.breaks(format!("checkout {id} was accepted and its saga never began")),
+                Some(condition) if !self.store.rows[&id].state.phase.has_ended() => {
+                    let state = &self.store.rows[&id].state;
+                    let promise = format!("saga {id} has not ended though all is well: {condition:?}, {state:?}");
+                    self.breaks(promise);
+                }
+                Some(_) if !status.is_final() => {
+                    self.breaks(format!("checkout {id} is {status} though its saga ended"))
+                }
+                Some(_) => {
+                    self.replay(id);
+                    self.judge_ended(id);
+                }
+            }
+        }
+        if self.payments.has_reserved() {
+            self.breaks("the ledger still has something reserved");
+        }
+        let captured: i64 = self.provider.charges.values().map(|charge| charge.captured_minor).sum();
+        if captured != self.payments.earned_minor {
+            self.breaks(format!("the provider took {captured}, the ledger says {}", self.payments.earned_minor));
+        }
+        self.judge();
+    }
+
+    /// I7: paid and shipped, or nothing kept.
+    fn judge_ended(&mut self, saga: Uuid) {
+        let Some(row) = self.store.rows.get(&saga) else { return };
+        let ending = if row.state.phase == Phase::Completed { Ending::Completed } else { Ending::Compensated };
+        let last = self.definition.steps.len();
+        if !self.standing.contains(&(saga, last)) && row.state.steps[last].status != Status::Skipped {
+            self.breaks(format!("saga {saga} ended before its last command was done"));
+        }
+        let broken = match ending {
+            Ending::Completed => self.broken_by_completing(saga),
+            Ending::Compensated => self.broken_by_compensating(saga),
+        };
+        if let Some(broken) = broken {
+            self.breaks(format!("saga {saga} {broken}"));
+        }
+    }
+
+    fn broken_by_completing(&self, saga: Uuid) -> Option<String> {
+        let checkout = self.checkouts.by_id.get(&saga)?;
+        let total = self.carts.by_id.get(&checkout.input.cart_id)?.total().ok()?.minor_units;
+        let captured: i64 = self.provider.charges_of(saga).map(|charge| charge.captured_minor).sum();
+        if captured != total {
+            return Some(format!("completed, and {captured} of {total} was captured"));
+        }
+        if self.stock.state_of(saga) != Some(HoldState::Committed) {
+            return Some(format!("completed, and its stock is {:?}", self.stock.state_of(saga)));
+        }
+        let shipments = self.shipments.states_of(saga);
+        let goes_out = |state: &ShipmentState| matches!(state, ShipmentState::Released | ShipmentState::Shipped);
+        if shipments.is_empty() || !shipments.iter().all(goes_out) {
+            return Some(format!("completed, and its shipments are {shipments:?}"));
+        }
+        if !self.carts.is_closed_by(checkout.input.cart_id, saga) {
+            return Some("completed, and its cart is not closed".to_owned());
+        }
+        (checkout.status != CheckoutStatus::Completed)
+            .then(|| format!("completed, and its checkout is {}", checkout.status))
+    }
+
+    fn broken_by_compensating(&self, saga: Uuid) -> Option<String> {
+        let checkout = self.checkouts.by_id.get(&saga)?;
+        let holds_money = |state: ChargeState| {
+            matches!(state, ChargeState::Authorized | ChargeState::Captured | ChargeState::RequiresAction)
+        };
+        if let Some(charge) = self.provider.charges_of(saga).find(|charge| holds_money(charge.state)) {
+            return Some(format!("was compensated, and its charge is {:?}", charge.state));
+        }
+        if !matches!(self.stock.state_of(saga), None | Some(HoldState::Released | HoldState::Expired)) {
+            return Some(format!("was compensated, and its stock is {:?}", self.stock.state_of(saga)));
+        }
+        if self.shipments.states_of(saga).iter().any(|state| *state != ShipmentState::Cancelled) {
+            return Some("was compensated, and ships something".to_owned());
+        }
+        if self.carts.is_held_by(checkout.input.cart_id, saga) {
+            return Some("was compensated, and holds its cart".to_owned());
+        }
+        (checkout.status == CheckoutStatus::Completed)
+            .then(|| "was compensated, and its checkout is completed".to_owned())
+    }
+}
