@@ -25,26 +25,21 @@ impl Advice {
 pub(super) fn advice(saga: &Detail) -> Vec<Advice> {
     let id = &saga.saga.id;
     let step = saga.steps.iter().find(|step| Some(&step.step) == saga.saga.step.as_ref());
-    match saga.saga.state.as_str() {
-        "completed" => vec![Advice::just("Nothing: it has ended, and all of it was done.")],
-        "compensated" => vec![Advice::just("Nothing: it has ended, and all that it did was made good.")],
+    let mut offers = match saga.saga.state.as_str() {
+        "completed" => return vec![Advice::just("Nothing: it has ended, and all of it was done.")],
+        "compensated" => return vec![Advice::just("Nothing: it has ended, and all that it did was made good.")],
         "parked" => parked(id, step),
-        "paused" => vec![
-            Advice::run("It should go on where it was", command("resume", id, "")),
-            Advice::run("It should not go on, and has not passed its pivot", command("cancel", id, "")),
-        ],
+        "paused" => vec![Advice::run("It should go on where it was", command("resume", id, ""))],
         "waiting" => waiting(id, step),
         "compensating" => asked(id, step, "It is being made good, and asks again by itself"),
-        "running" | "finishing" => {
-            let mut advice = asked(id, step, "It is under way, and asks again by itself");
-            advice
-                .push(Advice::run("It should not go on, and has not passed its pivot", command("compensate", id, "")));
-            advice
-        }
-        _ => {
-            vec![Advice::just("This release of makegood does not know the state; see the runbook of the deployment's.")]
-        }
+        "running" | "finishing" => asked(id, step, "It is under way, and asks again by itself"),
+        _ => vec![Advice::just("This makegood does not know the state: its release is older than the deployment's.")],
+    };
+    let is_on_its_way_back = saga.steps.iter().any(|step| step.status.starts_with("und"));
+    if !saga.has_reached_its_pivot() && !is_on_its_way_back && saga.saga.state != "compensating" {
+        offers.push(Advice::run("It should not go on: what it did is made good", command("compensate", id, "")));
     }
+    offers
 }
 
 fn command(action: &str, id: &str, more: &str) -> String {
@@ -58,7 +53,7 @@ fn parked(id: &str, step: Option<&Step>) -> Vec<Advice> {
     if is_being_undone(step) {
         return vec![
             Advice::run(
-                format!("{} can undo it now (the cause is mended)", participant(step)),
+                format!("The cause is mended: {} can undo it now", participant(step)),
                 command("retry", id, ""),
             ),
             Advice::run(
@@ -74,11 +69,10 @@ fn parked(id: &str, step: Option<&Step>) -> Vec<Advice> {
                 command("signal", id, &format!("{} --payload '{{…}}'", step.step)),
             ),
             Advice::run("It should wait on, without a deadline", command("retry", id, "")),
-            Advice::run("It should not go on, and has not passed its pivot", command("compensate", id, "")),
         ];
     }
     vec![
-        Advice::run(format!("{} can do it now (the cause is mended)", participant(step)), command("retry", id, "")),
+        Advice::run(format!("The cause is mended: {} can do it now", participant(step)), command("retry", id, "")),
         Advice::run(
             format!("You did {} by hand; give what it would have answered, if later steps read it", step.step),
             command("resolve", id, &format!("{on_step} --step-output '{{…}}'")),
@@ -87,12 +81,10 @@ fn parked(id: &str, step: Option<&Step>) -> Vec<Advice> {
             format!("It can do without {}", step.step),
             command("skip", id, &format!("{on_step} --step-output '{{…}}'")),
         ),
-        Advice::run("It should not go on, and has not passed its pivot", command("compensate", id, "")),
     ]
 }
 
 fn waiting(id: &str, step: Option<&Step>) -> Vec<Advice> {
-    let end = Advice::run("It should not go on", command("cancel", id, ""));
     match step {
         Some(step) if step.command.is_none() => vec![
             Advice::just("Nothing: it waits for somebody outside, and decides by itself at its deadline."),
@@ -100,7 +92,6 @@ fn waiting(id: &str, step: Option<&Step>) -> Vec<Advice> {
                 "You speak for whoever it waits for",
                 command("signal", id, &format!("{} --payload '{{…}}'", step.step)),
             ),
-            end,
         ],
         Some(step) => vec![
             Advice::just(format!(
@@ -109,9 +100,8 @@ fn waiting(id: &str, step: Option<&Step>) -> Vec<Advice> {
                 step.step
             )),
             Advice::run("It was decided outside, and should be asked for now", command("retry", id, "")),
-            end,
         ],
-        None => vec![end],
+        None => Vec::new(),
     }
 }
 
@@ -121,7 +111,7 @@ fn asked(id: &str, step: Option<&Step>, nothing: &str) -> Vec<Advice> {
         Advice::just(format!(
             "Nothing: {nothing}. If it stays here, look at {who}: does it run, what does its log say?"
         )),
-        Advice::run(format!("{who} is back and you do not want to wait"), command("retry", id, "")),
+        Advice::run("It should be asked again at once".to_owned(), command("retry", id, "")),
     ]
 }
 
@@ -157,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_parked_step_can_be_retried_settled_skipped_or_undone() {
-        let step = json!([{"step": "pay", "command": "bank.pay", "compensate": "bank.refund", "status": "sent", "attempts": 100}]);
+        let step = json!([{"step": "pay", "command": "bank.pay", "compensate": "bank.refund", "status": "sent", "attempts": 100}, {"step": "go", "command": "x.go", "pivot": true, "status": "idle", "attempts": 0}]);
         assert_eq!(
             commands(&saga("parked", Some("pay"), step)),
             [
@@ -175,6 +165,13 @@ mod tests {
         let saga = saga("parked", Some("pay"), step);
         assert!(commands(&saga).iter().all(|command| !command.contains("compensate")), "{:?}", commands(&saga));
         assert!(advice(&saga)[0].when.contains("the service till"));
+    }
+
+    #[test]
+    fn from_the_pivot_on_nothing_is_turned_around() {
+        let step = json!([{"step": "pay", "command": "bank.pay", "pivot": true, "status": "sent", "attempts": 2}]);
+        let saga = saga("running", Some("pay"), step);
+        assert_eq!(commands(&saga), ["makegood saga retry sga_1 --reason \"…\""]);
     }
 
     #[test]

@@ -77,11 +77,20 @@ pub(super) struct Detail {
     pub(super) timeline: Vec<Entry>,
 }
 
+impl Detail {
+    /// Whether the step from which there is no way back was asked for.
+    pub(super) fn has_reached_its_pivot(&self) -> bool {
+        self.steps.iter().any(|step| step.pivot && !matches!(step.status.as_str(), "idle" | "refused"))
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Step {
     pub(super) step: String,
     pub(super) command: Option<String>,
     pub(super) compensate: Option<String>,
+    #[serde(default)]
+    pub(super) pivot: bool,
     pub(super) status: String,
     pub(super) attempts: u32,
     #[serde(with = "time::serde::rfc3339::option", default)]

@@ -126,11 +126,15 @@ fn steps(saga: &answers::Detail) -> String {
         rows.push(vec![
             Styled::bold(if is_current { "▶" } else { " " }),
             Styled::plain(&step.step),
-            Styled::state(&step.status),
+            Styled::state(if is_current && saga.saga.state == "parked" { "parked" } else { &step.status }),
             Styled::plain(asked),
             Styled::plain(step.due.map_or_else(|| "-".to_owned(), |due| until(due, now))),
             Styled::plain(step.command.clone().unwrap_or_else(|| participant(step))),
-            Styled::plain(step.compensate.as_deref().unwrap_or("-")),
+            Styled::plain(match &step.compensate {
+                Some(compensate) => compensate.as_str(),
+                None if step.pivot => "(from here on there is no way back)",
+                None => "-",
+            }),
         ]);
     }
     columns(&rows)
@@ -156,7 +160,7 @@ mod tests {
             "finished_at": null, "traceparent": null, "context": {},
             "steps": [
                 {"step": "book", "command": "air.book", "compensate": "air.cancel", "status": "done", "attempts": 1, "due": null},
-                {"step": "pay", "command": "bank.pay", "compensate": null, "status": "sent", "attempts": 100, "due": "2026-11-25T01:03:22.5Z"},
+                {"step": "pay", "command": "bank.pay", "compensate": null, "pivot": true, "status": "sent", "attempts": 100, "due": "2026-11-25T01:03:22.5Z"},
                 {"step": "go", "command": null, "compensate": null, "status": "idle", "attempts": 0, "due": null},
             ],
             "timeline": [{"revision": 1, "at": "2026-11-25T01:00:00.5Z", "event": {"event": "started"}, "sent": []}],
@@ -178,7 +182,7 @@ Why it is parked, and needs you
 Steps
    STEP  STATUS  ASKED      DUE     COMMAND                   UNDONE BY
    book  done    once       -       air.book                  air.cancel
-▶  pay   sent    100 times  in 10s  bank.pay                  -
+▶  pay   parked  100 times  in 10s  bank.pay                  (from here on there is no way back)
    go    idle    -          -       whoever sends its signal  -
 
 Timeline (UTC)
