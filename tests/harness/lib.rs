@@ -7,6 +7,7 @@
 
 mod api;
 mod books;
+mod cli;
 mod jetstream;
 mod layout;
 mod machine;
@@ -15,6 +16,7 @@ mod waiting;
 
 pub use api::{Answer, Api, As, Placed};
 pub use books::Stock;
+pub use cli::Ran;
 pub use jetstream::{JetStream, STREAMS, Said};
 pub use system::{IMPATIENT, System};
 pub use waiting::until;

@@ -81,7 +81,8 @@ async fn follow_one(admin: &Admin, id: &str, every: Duration, output: Output) ->
                 Output::Json => print_json_line(json)?,
             }
         }
-        told = saga.revision;
+        // The timeline was read after the rest, and may be further.
+        told = timeline.iter().map(|entry| entry.revision).max().unwrap_or(told);
         if saga.has_ended() {
             return match output {
                 Output::Table => print(&format!("{}\n", Styled::state(&saga.state))),
