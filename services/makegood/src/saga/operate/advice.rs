@@ -35,8 +35,7 @@ pub(super) fn advice(saga: &Detail) -> Vec<Advice> {
         "running" | "finishing" => asked(id, step, "It is under way, and asks again by itself"),
         _ => vec![Advice::just("This makegood does not know the state: its release is older than the deployment's.")],
     };
-    let is_on_its_way_back = saga.steps.iter().any(|step| step.status.starts_with("und"));
-    if !saga.has_reached_its_pivot() && !is_on_its_way_back && saga.saga.state != "compensating" {
+    if !saga.has_reached_its_pivot() && !saga.is_on_its_way_back() && saga.saga.state != "compensating" {
         offers.push(Advice::run("It should not go on: what it did is made good", command("compensate", id, "")));
     }
     offers

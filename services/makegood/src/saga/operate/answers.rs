@@ -78,6 +78,11 @@ pub(super) struct Detail {
 }
 
 impl Detail {
+    /// Whether it has turned around, and undoes what it did.
+    pub(super) fn is_on_its_way_back(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.status.as_str(), "undoing" | "undo_retrying" | "undone"))
+    }
+
     /// Whether the step from which there is no way back was asked for.
     pub(super) fn has_reached_its_pivot(&self) -> bool {
         self.steps.iter().any(|step| step.pivot && !matches!(step.status.as_str(), "idle" | "refused"))

@@ -24,6 +24,9 @@ pub(super) struct Filter {
     /// Begun at least so long ago (s, m, h or d)
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
     older_than: Option<i64>,
+    /// Only live ones that have been at their step for longer than it should take, and wait for no operator
+    #[arg(long)]
+    stuck: bool,
 }
 
 impl Filter {
@@ -41,7 +44,8 @@ impl Filter {
             ("customer", &self.customer),
         ];
         let texts = texts.into_iter().filter_map(|(name, value)| Some((name, Value::from(value.as_deref()?))));
-        texts.chain(self.older_than.map(|seconds| ("min_age_seconds", Value::from(seconds)))).collect()
+        let age = self.older_than.map(|seconds| ("min_age_seconds", Value::from(seconds)));
+        texts.chain(age).chain(self.stuck.then_some(("stuck", Value::from(true)))).collect()
     }
 
     /// Whether it means every saga there is.
@@ -70,15 +74,18 @@ mod tests {
     #[test]
     fn a_filter_says_what_was_given_and_nothing_else() {
         assert!(Filter::default().is_empty());
-        let filter =
-            Filter { state: Some("parked".to_owned()), older_than: Some(600), ..Filter::of_order("ord_1&limit=1") };
+        let filter = Filter {
+            state: Some("parked".to_owned()),
+            older_than: Some(600),
+            stuck: true,
+            ..Filter::of_order("ord_1&limit=1")
+        };
         assert!(!filter.is_empty());
-        assert_eq!(filter.json(), json!({"state": "parked", "order": "ord_1&limit=1", "min_age_seconds": 600}));
-        let query = filter.query();
         assert_eq!(
-            query,
-            [("state", "parked"), ("order", "ord_1&limit=1"), ("min_age_seconds", "600")]
-                .map(|(name, value)| (name, value.to_owned()))
+            filter.json(),
+            json!({"state": "parked", "order": "ord_1&limit=1", "min_age_seconds": 600, "stuck": true})
         );
+        let query = [("state", "parked"), ("order", "ord_1&limit=1"), ("min_age_seconds", "600"), ("stuck", "true")];
+        assert_eq!(filter.query(), query.map(|(name, value)| (name, value.to_owned())));
     }
 }

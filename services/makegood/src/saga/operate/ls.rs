@@ -23,9 +23,6 @@ const REASON_CHARACTERS: usize = 72;
 pub(crate) struct Args {
     #[command(flatten)]
     filter: Filter,
-    /// Only live ones whose current step has taken longer than it should
-    #[arg(long)]
-    stuck: bool,
     /// Sagas at most
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -38,9 +35,7 @@ pub(crate) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let admin = Admin::open(args.access)?;
-    let mut query = args.filter.query();
-    query.extend(args.stuck.then(|| ("stuck", "true".to_owned())));
-    let (rows, more) = admin.rows("/v1/admin/sagas", &query, usize::try_from(args.limit)?).await?;
+    let (rows, more) = admin.sagas(&args.filter, usize::try_from(args.limit)?).await?;
     match args.output {
         Output::Json => rows.iter().try_for_each(print_json_line)?,
         Output::Table if rows.is_empty() => progress::say("no saga matches"),

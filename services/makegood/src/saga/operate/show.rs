@@ -72,7 +72,10 @@ fn told(saga: &answers::Detail, detail: story::Detail) -> anyhow::Result<String>
 
 fn summary(saga: &answers::Detail) -> anyhow::Result<String> {
     let Summary { id, definition, version, reference, customer, state, step, revision, .. } = &saga.saga;
-    let at = step.as_deref().map(|step| format!(" at {step}")).unwrap_or_default();
+    let mut at = step.as_deref().map(|step| format!(" at {step}")).unwrap_or_default();
+    if saga.is_on_its_way_back() && !saga.saga.has_ended() {
+        at.push_str(", on its way back: what it did is being made good");
+    }
     let mut text = format!(
         "{}  {} v{version}  {}{}\n",
         Styled::bold(id),
