@@ -29,8 +29,8 @@ mod ownership;
 mod saga_filter;
 mod stuck;
 
-mod every_saga;
 mod census;
+mod every_saga;
 
 mod http;
 mod invariants;
