@@ -193,6 +193,18 @@ pub(super) struct BulkOperation {
     pub(super) refused: u64,
     #[serde(default)]
     pub(super) failed: u64,
+    /// The first sagas that it was not done to; a list leaves them out.
+    #[serde(default)]
+    pub(super) not_done: Vec<NotDone>,
+}
+
+/// A saga that a bulk operation was not done to.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct NotDone {
+    pub(super) saga: String,
+    /// `refused` or `failed`.
+    pub(super) outcome: String,
+    pub(super) detail: String,
 }
 
 impl BulkOperation {
@@ -212,7 +224,7 @@ pub(super) struct AuditRow {
     pub(super) at: OffsetDateTime,
     pub(super) actor: String,
     pub(super) action: String,
-    pub(super) saga_id: String,
+    pub(super) saga: String,
     pub(super) reason: String,
 }
 

@@ -12,7 +12,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   makegood saga audit
   makegood saga audit --saga ord_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f
-  makegood saga audit --actor ann -o json";
+  makegood saga audit --action compensate -o json
+  makegood saga audit --bulk blk_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f";
 
 const SECONDS: &[time::format_description::BorrowedFormatItem<'static>] =
     time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
@@ -22,9 +23,15 @@ pub(crate) struct Args {
     /// What was done to this one only: its id, or its order's
     #[arg(long)]
     saga: Option<String>,
-    /// What this operator did: the name of the key
+    /// What this operator did, as the column OPERATOR has it
     #[arg(long)]
     actor: Option<String>,
+    /// What was done so: retry, skip, compensate, resolve, pause, resume, cancel, signal or move
+    #[arg(long)]
+    action: Option<String>,
+    /// What this bulk operation did, blk_…
+    #[arg(long, value_name = "OPERATION")]
+    bulk: Option<String>,
     /// Rows at most
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -41,7 +48,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     if let Some(named) = &args.saga {
         query.push(("saga", find::saga_id(&admin, named).await?));
     }
-    query.extend(args.actor.map(|actor| ("actor", actor)));
+    let more = [("actor", args.actor), ("action", args.action), ("bulk_operation", args.bulk)];
+    query.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?))));
     let (rows, more) = admin.rows("/v1/admin/audit", &query, usize::try_from(args.limit)?).await?;
     match args.output {
         Output::Json => rows.iter().try_for_each(print_json_line)?,
@@ -64,7 +72,7 @@ fn table(rows: &[AuditRow]) -> anyhow::Result<String> {
             Styled::plain(row.at.to_offset(time::UtcOffset::UTC).format(SECONDS)?),
             Styled::plain(&row.actor),
             Styled::plain(&row.action),
-            Styled::plain(&row.saga_id),
+            Styled::plain(&row.saga),
             Styled::plain(&row.reason),
         ]);
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     admin::{Access, Admin, read},
-    answers::BulkOperation,
+    answers::{BulkOperation, NotDone},
     filter::Filter,
     operation::{Cancel, Compensate, Move, Operation, Pause, Resolve, Resume, Retry, Signal, Skip},
     terminal::{Styled, columns, print, print_json, print_json_line},
@@ -24,7 +24,7 @@ Examples:
   makegood saga bulk retry --state parked --step capture_payment --reason \"the bank is back\"
   makegood saga bulk cancel --definition checkout --state waiting --older-than 2h --reason \"the sale is over\" --yes
   makegood saga bulk ls
-  makegood saga bulk stop blk_…";
+  makegood saga bulk stop blk_… --reason \"the wrong step\"";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -85,8 +85,10 @@ enum Command {
     #[command(after_help = "Example:\n  makegood saga bulk watch blk_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f")]
     Watch(One),
     /// Stop one: what it has done stays, the rest is left alone
-    #[command(after_help = "Example:\n  makegood saga bulk stop blk_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f")]
-    Stop(One),
+    #[command(
+        after_help = "Example:\n  makegood saga bulk stop blk_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f --reason \"the wrong step\""
+    )]
+    Stop(Stop),
 }
 
 #[derive(Debug, clap::Args)]
@@ -137,6 +139,15 @@ struct One {
     access: Access,
 }
 
+#[derive(Debug, clap::Args)]
+struct Stop {
+    #[command(flatten)]
+    one: One,
+    /// Why, for whoever looks at the operation later
+    #[arg(long)]
+    reason: String,
+}
+
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Retry(start) => begin(start).await,
@@ -157,9 +168,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
             let (admin, _) = one.open("")?;
             watch::watch(&admin, &one.operation, one.output).await
         }
-        Command::Stop(one) => {
+        Command::Stop(Stop { one, reason }) => {
             let (admin, path) = one.open("/stop")?;
-            show(admin.post(&path, &json!({}), None).await?, one.output)
+            show(admin.post(&path, &json!({ "reason": reason }), None).await?, one.output)
         }
     }
 }
@@ -254,8 +265,18 @@ async fn ls(list: List) -> anyhow::Result<()> {
 fn show(answer: Value, output: Output) -> anyhow::Result<()> {
     match output {
         Output::Json => print_json(&answer),
-        Output::Table => print(&table(&[read(answer)?])),
+        Output::Table => print(&told(&read(answer)?)),
     }
+}
+
+/// One operation, and the first sagas that it was not done to.
+fn told(operation: &BulkOperation) -> String {
+    let mut text = table(std::slice::from_ref(operation));
+    let rows = operation.not_done.iter().map(|NotDone { saga, outcome, detail }| {
+        vec![Styled::plain(saga), Styled::plain(outcome), Styled::plain(detail)]
+    });
+    text.push_str(&columns(&rows.collect::<Vec<_>>()));
+    text
 }
 
 fn table(operations: &[BulkOperation]) -> String {

@@ -15,9 +15,9 @@ use super::{
     super::{
         admin::{Admin, read},
         answers::BulkOperation,
-        terminal::print_json,
+        terminal::{print, print_json},
     },
-    confirmed, table,
+    confirmed,
 };
 use crate::{
     client::output::Output,
@@ -41,17 +41,17 @@ pub(super) async fn watch(admin: &Admin, id: &str, output: Output) -> anyhow::Re
         let operation: BulkOperation = read(answer.clone())?;
         bar.set_length(operation.matches);
         bar.set_position(operation.worked_off());
-        bar.set_message(told(&operation));
+        bar.set_message(counts(&operation));
         if !operation.is_running() {
             bar.finish_and_clear();
             match output {
                 Output::Json => print_json(&answer)?,
-                Output::Table => super::print(&table(std::slice::from_ref(&operation)))?,
+                Output::Table => print(&super::told(&operation))?,
             }
             return judged(&operation);
         }
         if bar.is_hidden() && Instant::now() >= line_due {
-            progress::say(&format!("{}/{} sagas, {}", operation.worked_off(), operation.matches, told(&operation)));
+            progress::say(&format!("{}/{} sagas, {}", operation.worked_off(), operation.matches, counts(&operation)));
             line_due += LINE_EVERY;
         }
         tokio::select! {
@@ -64,14 +64,14 @@ pub(super) async fn watch(admin: &Admin, id: &str, output: Output) -> anyhow::Re
     }
 }
 
-fn told(operation: &BulkOperation) -> String {
+fn counts(operation: &BulkOperation) -> String {
     format!("{} done, {} refused, {} failed", operation.done, operation.refused, operation.failed)
 }
 
 fn judged(operation: &BulkOperation) -> anyhow::Result<()> {
     if operation.refused > 0 {
         progress::say(&format!(
-            "{} were refused, because they could not do that any more when their turn came: they are as they were",
+            "{} could not do that, or did not match any more, when their turn came: they are as they were",
             operation.refused
         ));
     }
@@ -84,7 +84,7 @@ fn judged(operation: &BulkOperation) -> anyhow::Result<()> {
 /// The operation goes on without us; whether it should is the person's choice.
 async fn interrupted(admin: &Admin, id: &str, mut interrupts: Interrupts) -> anyhow::Result<()> {
     let left = format!(
-        "it goes on by itself: `makegood saga bulk watch {id}` shows it, `makegood saga bulk stop {id}` stops it"
+        "it goes on by itself: `makegood saga bulk watch {id}` shows it, `makegood saga bulk stop {id} --reason \"…\"` stops it"
     );
     if !io::stdin().is_terminal() {
         progress::say(&left);
@@ -96,8 +96,14 @@ async fn interrupted(admin: &Admin, id: &str, mut interrupts: Interrupts) -> any
         () = interrupts.next() => false,
     };
     if stop {
-        let stopped = admin.post(&format!("/v1/admin/bulk_operations/{id}/stop"), &json!({}), None).await?;
-        super::print(&table(&[read(stopped)?]))?;
+        let stopped = admin
+            .post(
+                &format!("/v1/admin/bulk_operations/{id}/stop"),
+                &json!({ "reason": "stopped at the terminal that began it" }),
+                None,
+            )
+            .await?;
+        print(&super::told(&read(stopped)?))?;
     } else {
         progress::say(&left);
     }
