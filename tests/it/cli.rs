@@ -23,6 +23,8 @@ async fn an_operator_finds_the_stuck_order_sees_why_and_mends_it() {
     let saga = finds(&system, &placed).await;
     sees_why(&system, &placed, &saga).await;
     is_told_what_cannot_be(&system, &saga).await;
+    holds_it_and_lets_it_go_on(&system, &placed, &saga).await;
+    retries_all_that_match(&system, &saga).await;
     mends(&system, &placed, &saga).await;
     system.finish().await;
 }
@@ -95,6 +97,43 @@ async fn is_told_what_cannot_be(system: &System, saga: &str) {
     let unconfirmed = system.saga(&["bulk", "retry", "--state", "parked", "--reason", "all"]).await;
     assert_eq!(unconfirmed.exit_code, Some(2), "{unconfirmed:?}");
     assert!(unconfirmed.stderr.contains("--yes"), "{unconfirmed:?}");
+}
+
+async fn holds_it_and_lets_it_go_on(system: &System, placed: &Placed, saga: &str) {
+    let paused = system.saga(&["pause", &placed.order, "--reason", "the depot is asked"]).await;
+    assert_eq!(paused.exit_code, Some(0), "{paused:?}");
+    let held = system.saga(&["ls", "--state", "paused", "-o", "json"]).await.json_lines();
+    assert_eq!(held.len(), 1, "{held:?}");
+    let resumed = system.saga(&["resume", saga, "--reason", "the depot has answered", "-o", "json"]).await;
+    assert_eq!((resumed.exit_code, &resumed.json()["state"]), (Some(0), &json!("parked")), "{resumed:?}");
+}
+
+/// While the cause is not mended: they park again.
+async fn retries_all_that_match(system: &System, saga: &str) {
+    let filter = ["--state", "parked", "--step", STEP, "--reason", "try all"];
+    let counted = system.saga(&[&["bulk", "retry"][..], &filter, &["--dry-run", "-o", "json"]].concat()).await;
+    assert_eq!((counted.exit_code, &counted.json()["matches"]), (Some(0), &json!(1)), "{counted:?}");
+    let done = system.saga(&[&["bulk", "retry"][..], &filter, &["--yes", "-o", "json"]].concat()).await;
+    let operation = done.json();
+    assert_eq!(
+        (done.exit_code, &operation["state"], &operation["done"]),
+        (Some(0), &json!("done"), &json!(1)),
+        "{done:?}"
+    );
+
+    let bulk = operation["id"].as_str().expect("an id");
+    let audit = system.saga(&["audit", "--bulk", bulk, "-o", "json"]).await.json_lines();
+    assert_eq!(audit.len(), 1, "{audit:?}");
+    assert_eq!((&audit[0]["saga"], &audit[0]["reason"]), (&json!(saga), &json!("try all")));
+    let table = system.saga(&["audit", "--saga", saga]).await;
+    for action in ["retry", "resume", "pause"] {
+        assert!(table.stdout.contains(action), "{action} in {table:?}");
+    }
+    until("it has parked again", WITHIN, async || {
+        let shown = system.saga(&["show", saga, "-o", "json"]).await.json();
+        (shown["state"] == "parked").then_some(())
+    })
+    .await;
 }
 
 /// Once the cause is mended: one command, while another one follows the saga to its end.
