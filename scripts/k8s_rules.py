@@ -27,6 +27,8 @@ PATHS = {
     "/v1/carrier/callbacks": "fulfillment",
     "/v1/admin/sagas": "orchestrator",
     "/v1/admin/sagas:bulk": "orchestrator",
+    "/v1/admin/bulk_operations": "orchestrator",
+    "/v1/admin/audit": "orchestrator",
     "/v1/admin/invariants": "auditor",
 }
 # Settings that an overlay must bring: without them payment and fulfillment have nobody to call.

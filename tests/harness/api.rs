@@ -96,6 +96,15 @@ impl Api {
         Ok(Answer { status, text, body, replayed, come_again })
     }
 
+    /// Where a role listens.
+    pub(crate) fn address(&self, role: &str) -> &str {
+        &self.addresses[role]
+    }
+
+    pub(crate) fn key(&self, caller: As) -> &str {
+        &self.keys[&caller]
+    }
+
     pub async fn get(&self, path: &str, caller: As) -> Result<Answer> {
         self.send(Method::GET, path, caller, None, None).await
     }

@@ -7,6 +7,7 @@
 
 mod api;
 mod books;
+mod cli;
 mod example;
 mod jetstream;
 mod layout;
@@ -16,6 +17,7 @@ mod waiting;
 
 pub use api::{Answer, Api, As, Placed};
 pub use books::Stock;
+pub use cli::Ran;
 pub use example::{Example, GIFTWRAP, LOYALTY, example_definitions};
 pub use jetstream::{JetStream, STREAMS, Said};
 pub use system::{IMPATIENT, System};

@@ -228,6 +228,13 @@ impl System {
         JetStream::connect(&self.nats_url).await
     }
 
+    /// The binary, as an operator at a terminal would call it: nothing in its environment but these.
+    pub(crate) fn command(&self, args: &[&str], env: &[(&str, &str)]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.binary);
+        command.args(args).env_clear().envs(env.iter().copied()).kill_on_drop(true);
+        command
+    }
+
     /// Asks every promise, waiting for sagas that are on their way; panics with what is broken.
     pub async fn verify(&self) {
         if let Err(error) = machine::run(&self.binary, &["verify", "--wait", QUIET_WITHIN], &self.env).await {

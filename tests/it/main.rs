@@ -2,6 +2,7 @@
 
 mod chaos;
 mod checkout;
+mod cli;
 mod crashes;
 mod every_step;
 mod expiry;

@@ -1,5 +1,7 @@
 //! Messages that cannot be handled: parked in PostgreSQL with their reason, never dropped.
 
+pub mod gauge;
+
 use std::time::Duration;
 
 use makegood_chassis::shutdown::Shutdown;

@@ -9,6 +9,8 @@ mod keys;
 mod migrate;
 mod serve;
 
+mod client;
+
 mod saga;
 
 mod bench;
@@ -20,6 +22,7 @@ mod with_servers;
 
 mod interrupts;
 mod progress;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -49,7 +52,7 @@ enum Command {
     Bench(bench::Args),
     /// Ask the databases whether every promise holds.
     Verify(verify::Args),
-    /// Check, test and draw saga definitions.
+    /// Check, test and draw saga definitions; look into the sagas that run, and mend them.
     Saga(saga::Args),
     /// Run a command with a PostgreSQL and a NATS of its own.
     WithServers(with_servers::Args),
@@ -62,7 +65,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             progress::say(&format!("{error:#}"));
-            ExitCode::FAILURE
+            if error.is::<usage::Usage>() { ExitCode::from(usage::Usage::EXIT_CODE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -2,13 +2,9 @@
 //!
 //! The file is read twice in constant memory. The first pass ([`survey`]) finds what must be in the catalog and in stock;
 //! [`prepare`] puts it there. The second one ([`pass`]) places the orders, several at once. Reading goes from [`lines`]
-//! through the [`rules`] to [`invoice`]s; each is [`place`]d by [`api`] calls whose keys derive from the file
+//! through the [`rules`] to [`invoice`]s; each is [`place`]d by calls whose keys derive from the file
 //! ([`run_name`]), so a replay that was stopped goes on where it was, and one that ended finds everything done.
 //! The [`report`] says what became of every line.
-
-pub(crate) mod deployment;
-pub(crate) mod duration;
-pub(crate) mod output;
 
 mod country;
 mod invoice;
@@ -18,7 +14,6 @@ mod rules;
 mod run_name;
 pub(crate) mod survey;
 
-pub(crate) mod api;
 mod pass;
 mod place;
 pub(crate) mod prepare;
@@ -35,9 +30,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use api::{Api, Request};
-use deployment::DeploymentArgs;
-use output::Output;
+use crate::client::{
+    api::{Api, Request},
+    deployment::DeploymentArgs,
+    output::Output,
+};
 use report::{Books, Check, Report};
 use run_name::{Options, RunName};
 use survey::Survey;

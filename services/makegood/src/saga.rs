@@ -1,10 +1,13 @@
-//! `makegood saga`: what its author does with a definition before it is released.
+//! `makegood saga`: what its author does with a definition before it is released, and what its operators do with the sagas
+//! that run.
 
 mod check;
 mod draw;
 mod known_commands;
 mod schema;
 mod test;
+
+mod operate;
 
 use anyhow::Result;
 
@@ -20,6 +23,8 @@ enum Command {
     Test(test::Args),
     Draw(draw::Args),
     Schema(schema::Args),
+    #[command(flatten)]
+    Operate(Box<operate::Command>),
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
@@ -28,5 +33,6 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Draw(args) => draw::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Operate(command) => operate::run(*command).await,
     }
 }

@@ -13,7 +13,7 @@ use makegood_auditor::{Auditor, CheckResult, Report};
 use makegood_chassis::config::Config;
 use tokio::time::Instant;
 
-use crate::replay::{deployment::DeploymentArgs, duration::parse_duration, output::Output};
+use crate::client::{deployment::DeploymentArgs, duration::parse_duration, output::Output};
 
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 

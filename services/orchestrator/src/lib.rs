@@ -4,7 +4,8 @@
 //! replies, deadlines) in batches, runs the pure transition for each saga, writes all of them in one statement
 //! ([`saga_store`]), and sends the commands that follow ([`outgoing`]). [`due_sagas`] finds deadlines; [`recovery`] sends
 //! again what may have been lost. The rest is for people: [`http`] lists sagas, tells their timeline, and lets operators act, by
-//! one [`operator`] for one saga and for the many of [`bulk_operation_work`]. [`stuck`] says which sagas need them.
+//! one [`operator`] for one saga and for the many of [`bulk_operation_work`]. [`stuck`] says which sagas need them, and the
+//! [`census`] counts them for alerts.
 //!
 //! A dispatched step that is not answered is its own outbox: it is sent again at its deadline, after a restart, and after
 //! each reconnection to NATS. Replicas need no election: every write checks the saga's revision.
@@ -28,7 +29,9 @@ mod ownership;
 mod saga_filter;
 mod stuck;
 
+mod census;
 mod every_saga;
+
 mod http;
 mod invariants;
 
@@ -48,6 +51,10 @@ pub fn invariants() -> &'static [makegood_chassis::invariant::Invariant] {
 /// Runs sagas until shutdown.
 pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {
     let definitions = definitions::load(&worker.db, config.definitions.as_deref()).await?;
-    tokio::try_join!(driver::run(worker.clone(), definitions), bulk_operation_work::work(worker))?;
+    tokio::try_join!(
+        driver::run(worker.clone(), definitions.clone()),
+        bulk_operation_work::work(worker.clone()),
+        census::keep(worker, definitions),
+    )?;
     Ok(())
 }

@@ -11,7 +11,9 @@ use crate::{
 pub fn move_version(from: &Definition, to: &Definition, state: State) -> Transition {
     match reason_against(from, to, &state) {
         Some(why) => Transition { state, effects: Vec::new(), verdict: Verdict::Refused(why), logged: None },
-        None => Transition { state: remapped(from, to, state), effects: Vec::new(), verdict: Verdict::Moved, logged: None },
+        None => {
+            Transition { state: remapped(from, to, state), effects: Vec::new(), verdict: Verdict::Moved, logged: None }
+        }
     }
 }
 

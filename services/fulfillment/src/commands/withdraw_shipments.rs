@@ -26,7 +26,8 @@ pub(crate) async fn handle(tx: &mut PgConnection, jobs: &[Job<WithdrawShipments>
         // Taken out, so that a second command for the same checkout in this batch finds nothing left to move.
         let shipments = by_checkout.remove(checkout).unwrap_or_default();
         if *outcome == Outcome::done() {
-            let cancellable = shipments.iter().filter(|shipment| shipment.state.cancel() == Step::Move(State::Cancelled));
+            let cancellable =
+                shipments.iter().filter(|shipment| shipment.state.cancel() == Step::Move(State::Cancelled));
             moving.extend(cancellable.map(|shipment| shipment.id));
         }
     }
@@ -44,7 +45,10 @@ fn decide(shipments: &[LockedShipment]) -> Outcome {
     match shipments.iter().find(gone) {
         Some(shipment) => Outcome::refused(
             "shipment_handed_over",
-            format!("The carrier has shipment {} or may have it: the order can be returned when it has arrived.", shipment.id),
+            format!(
+                "The carrier has shipment {} or may have it: the order can be returned when it has arrived.",
+                shipment.id
+            ),
         ),
         None => Outcome::done(),
     }
@@ -56,7 +60,8 @@ mod tests {
 
     #[test]
     fn nothing_is_taken_back_once_the_carrier_may_have_a_part_of_it() {
-        let shipment = |state, was_offered| LockedShipment { id: Uuid::nil(), saga_id: Uuid::nil(), state, was_offered };
+        let shipment =
+            |state, was_offered| LockedShipment { id: Uuid::nil(), saga_id: Uuid::nil(), state, was_offered };
         let lies_here = shipment(State::Released, false);
         assert_eq!(decide(&[]), Outcome::done());
         assert_eq!(decide(&[shipment(State::Created, false), lies_here]), Outcome::done());

@@ -119,8 +119,7 @@ async fn a_saga_without_a_hold_has_nothing_to_undo_and_nothing_to_sell() {
 
 /// The command of another saga than the one that took the hold.
 async fn restock(pool: &PgPool, sagas: &[Uuid], checkout: Uuid) -> Vec<Outcome> {
-    let jobs: Vec<_> =
-        sagas.iter().map(|saga| job(*saga, "restock", RestockSale { checkout_id: checkout })).collect();
+    let jobs: Vec<_> = sagas.iter().map(|saga| job(*saga, "restock", RestockSale { checkout_id: checkout })).collect();
     let mut tx = pool.begin().await.expect("begins");
     let outcomes = restock_sale::handle(&mut tx, &jobs).await.expect("restocks");
     tx.commit().await.expect("commits");

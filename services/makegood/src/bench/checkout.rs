@@ -13,13 +13,12 @@ use super::{
     floor,
     load::{self, Plan},
 };
-use crate::replay::{
-    api::Api,
-    deployment::DeploymentArgs,
-    duration::parse_duration,
-    output::Output,
-    prepare::{Keys, prepare},
-    survey::Product,
+use crate::{
+    client::{api::Api, deployment::DeploymentArgs, duration::parse_duration, output::Output},
+    replay::{
+        prepare::{Keys, prepare},
+        survey::Product,
+    },
 };
 use buyer::{Buyer, Catalog};
 use report::Report;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::replay::deployment::DeploymentArgs;
+use crate::client::deployment::DeploymentArgs;
 
 /// Long enough for a steady figure, short enough to be measured each time.
 const EACH: Duration = Duration::from_secs(2);

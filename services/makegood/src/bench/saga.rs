@@ -17,9 +17,9 @@ use anyhow::bail;
 
 use super::load::{self, Plan};
 use crate::{
+    client::{duration::parse_duration, output::Output},
     interrupts::Interrupts,
     progress::step,
-    replay::{duration::parse_duration, output::Output},
 };
 use report::Report;
 use starter::Starter;

@@ -4,13 +4,8 @@ use reqwest::StatusCode;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{
-    api::{Answer, Api, Request},
-    country::iso_code,
-    gbp,
-    invoice::Invoice,
-    run_name::RunName,
-};
+use super::{country::iso_code, gbp, invoice::Invoice, run_name::RunName};
+use crate::client::api::{Answer, Api, Request};
 
 /// What all orders of a run have in common.
 #[derive(Debug)]

@@ -8,12 +8,8 @@ use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{
-    api::{Api, Request},
-    gbp,
-    rules::MAX_QUANTITY,
-    survey::Product,
-};
+use super::{gbp, rules::MAX_QUANTITY, survey::Product};
+use crate::client::api::{Api, Request};
 
 /// The API's bound of rows in an import or a receipt.
 const BATCH_ROWS: usize = 1_000;

@@ -7,7 +7,7 @@ use makegood_saga::definition::{Definition, Problem};
 use serde::Serialize;
 
 use super::known_commands::KNOWN_COMMANDS;
-use crate::replay::output::Output;
+use crate::client::output::Output;
 
 /// Check definitions; exit code 1 if one cannot be used
 #[derive(Debug, clap::Args)]

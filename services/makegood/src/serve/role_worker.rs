@@ -11,7 +11,7 @@ use makegood_chassis::{
     secret::Secret,
     shutdown::Shutdown,
 };
-use makegood_messaging::{bus::Bus, worker::Worker};
+use makegood_messaging::{bus::Bus, dead_letter, worker::Worker};
 
 use super::Process;
 use crate::roles::Role;
@@ -42,7 +42,9 @@ async fn run(role: Role, process: Process) -> Result<()> {
     let Some(worker) = shutdown.token.run_until_cancelled(worker(role, &config, shutdown.clone())).await else {
         return Ok(());
     };
-    role.run(worker?, secret, settings).await
+    let worker = worker?;
+    tokio::spawn(dead_letter::gauge::keep_counting(worker.db.clone(), role.name(), worker.shutdown.clone()));
+    role.run(worker, secret, settings).await
 }
 
 /// The pool and the connection are opened on this thread, so that it alone is woken by them.

@@ -45,6 +45,8 @@ struct StepDetail {
     /// `service.verb_noun`; null for an await.
     command: Option<String>,
     compensate: Option<String>,
+    /// Once it is asked for, there is no way back: the saga can only go on.
+    pivot: bool,
     status: String,
     attempts: u32,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -156,6 +158,7 @@ fn steps(definition: &Definition, state: &SagaState) -> Vec<StepDetail> {
             step: definition.name_of(index).to_owned(),
             command: definition.command_at(index).map(|command| command.command.clone()),
             compensate: definition.command_at(index).and_then(|command| command.compensate.clone()),
+            pivot: definition.pivot == Some(index),
             status: serde_json::to_value(step.status)
                 .ok()
                 .and_then(|status| status.as_str().map(str::to_owned))

@@ -1,4 +1,4 @@
-//! One call of the public API: repeated under its key until it has an answer.
+//! One call of the API: repeated under its key until it has an answer.
 //!
 //! A broken connection, an overload (429, 503), a server's fault (5xx) and a key in use elsewhere (409 with Retry-After)
 //! say nothing about the effect, so the same request is sent again; its Idempotency-Key makes that harmless.
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// A held answer takes up to 30 s (`Prefer: wait=30`), a parked duplicate 20 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 /// A rolling restart or a failover of PostgreSQL is over long before; past it somebody has to look.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
+const USUAL_PATIENCE: Duration = Duration::from_secs(300);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -23,6 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Api {
     http: reqwest::Client,
     url: String,
+    patience: Duration,
     /// Once cancelled, calls in trouble give up instead of waiting.
     stop: CancellationToken,
 }
@@ -34,6 +35,8 @@ pub(crate) struct Request<'a> {
     pub(crate) path: &'a str,
     pub(crate) api_key: &'a str,
     pub(crate) idempotency_key: Option<&'a str>,
+    /// The entity tag of what the caller saw; another one by now is 412.
+    pub(crate) if_match: Option<&'a str>,
     /// Holds the answer until it is final, 30 s at most.
     pub(crate) wait: bool,
     pub(crate) body: Option<&'a Value>,
@@ -41,11 +44,11 @@ pub(crate) struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(crate) fn get(path: &'a str, api_key: &'a str) -> Self {
-        Self { method: Method::GET, path, api_key, idempotency_key: None, wait: false, body: None }
+        Self { method: Method::GET, path, api_key, idempotency_key: None, if_match: None, wait: false, body: None }
     }
 
     pub(crate) fn post(path: &'a str, api_key: &'a str, body: &'a Value) -> Self {
-        Self { method: Method::POST, path, api_key, idempotency_key: None, wait: false, body: Some(body) }
+        Self { method: Method::POST, body: Some(body), ..Self::get(path, api_key) }
     }
 
     pub(crate) fn put(path: &'a str, api_key: &'a str, body: &'a Value) -> Self {
@@ -54,6 +57,10 @@ impl<'a> Request<'a> {
 
     pub(crate) fn keyed(self, idempotency_key: &'a str) -> Self {
         Self { idempotency_key: Some(idempotency_key), ..self }
+    }
+
+    pub(crate) fn matching(self, if_match: Option<&'a str>) -> Self {
+        Self { if_match, ..self }
     }
 
     pub(crate) fn waiting(self) -> Self {
@@ -66,6 +73,8 @@ impl<'a> Request<'a> {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
+    /// The version of what was read, as `If-Match` wants it back.
+    pub(crate) etag: Option<String>,
 }
 
 impl Answer {
@@ -96,10 +105,16 @@ impl Api {
             .pool_max_idle_per_host(256)
             .build()
             .context("making an HTTP client")?;
-        Ok(Self { http, url: url.to_owned(), stop })
+        Ok(Self { http, url: url.to_owned(), patience: USUAL_PATIENCE, stop })
     }
 
-    /// Sends until there is an answer; an error means that there was none for [`GIVE_UP_AFTER`], or that we were stopped.
+    /// The same, giving up sooner: a person waits for the answer.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Sends until there is an answer; an error means that there was none for as long
+    /// as our patience lasts, or that we were stopped.
     pub(crate) async fn call(&self, request: Request<'_>) -> anyhow::Result<Answer> {
         let body = request.body.map(serde_json::to_vec).transpose()?;
         let begun = Instant::now();
@@ -114,8 +129,8 @@ impl Api {
                 Err(error) => anyhow::Error::from(error),
             };
             let doing = || format!("{} {}", request.method, request.path);
-            if begun.elapsed() > GIVE_UP_AFTER {
-                return Err(trouble.context(format!("gave up after {} s", GIVE_UP_AFTER.as_secs())))
+            if begun.elapsed() + pause > self.patience {
+                return Err(trouble.context(format!("gave up after {} s", begun.elapsed().as_secs())))
                     .with_context(doing);
             }
             tokio::select! {
@@ -133,6 +148,9 @@ impl Api {
         if let Some(key) = request.idempotency_key {
             builder = builder.header("Idempotency-Key", key);
         }
+        if let Some(tag) = request.if_match {
+            builder = builder.header(header::IF_MATCH, tag);
+        }
         if request.wait {
             builder = builder.header("Prefer", "wait=30");
         }
@@ -141,11 +159,9 @@ impl Api {
         }
         let response = builder.send().await?;
         let status = response.status();
-        let after = response
-            .headers()
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
+        let told = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let after = told(header::RETRY_AFTER).and_then(|value| value.parse().ok()).map(Duration::from_secs);
+        let etag = told(header::ETAG).map(str::to_owned);
         let text = response.text().await?;
         let in_use = status == StatusCode::CONFLICT && after.is_some();
         if in_use || status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
@@ -153,7 +169,7 @@ impl Api {
             return Ok(Attempt::Later { after: after.unwrap_or_default(), why });
         }
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Ok(Attempt::Answered(Answer { status, body }))
+        Ok(Attempt::Answered(Answer { status, body, etag }))
     }
 }
 

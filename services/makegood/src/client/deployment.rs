@@ -1,4 +1,4 @@
-//! The deployment that `replay`, `verify` and `bench` talk to.
+//! The deployment that a command talks to.
 //!
 //! Flags come first, then the environment, then what the development server wrote into `dev.env`: on a fresh machine
 //! `make up` in one terminal and the command without a flag in another one is all it takes.

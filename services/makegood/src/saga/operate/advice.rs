@@ -1,0 +1,183 @@
+//! What can be done about a saga now, each as the exact command to copy.
+//!
+//! An offer and no decision: whether it is possible (the pivot, the step's own state) is the orchestrator's to say.
+
+use super::answers::{Detail, Step};
+
+/// One thing to do, and when it is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Advice {
+    pub(super) when: String,
+    pub(super) command: Option<String>,
+}
+
+impl Advice {
+    fn just(when: impl Into<String>) -> Self {
+        Self { when: when.into(), command: None }
+    }
+
+    fn run(when: impl Into<String>, command: String) -> Self {
+        Self { when: when.into(), command: Some(command) }
+    }
+}
+
+/// The offers for where the saga stands, likeliest first.
+pub(super) fn advice(saga: &Detail) -> Vec<Advice> {
+    let id = &saga.saga.id;
+    let step = saga.steps.iter().find(|step| Some(&step.step) == saga.saga.step.as_ref());
+    let mut offers = match saga.saga.state.as_str() {
+        "completed" => return vec![Advice::just("Nothing: it has ended, and all of it was done.")],
+        "compensated" => return vec![Advice::just("Nothing: it has ended, and all that it did was made good.")],
+        "parked" => parked(id, step),
+        "paused" => vec![Advice::run("It should go on where it was", command("resume", id, ""))],
+        "waiting" => waiting(id, step),
+        "compensating" => asked(id, step, "It is being made good, and asks again by itself"),
+        "running" | "finishing" => asked(id, step, "It is under way, and asks again by itself"),
+        _ => vec![Advice::just("This makegood does not know the state: its release is older than the deployment's.")],
+    };
+    if !saga.has_reached_its_pivot() && !saga.is_on_its_way_back() && saga.saga.state != "compensating" {
+        offers.push(Advice::run("It should not go on: what it did is made good", command("compensate", id, "")));
+    }
+    offers
+}
+
+fn command(action: &str, id: &str, more: &str) -> String {
+    let more = if more.is_empty() { String::new() } else { format!(" {more}") };
+    format!("makegood saga {action} {id}{more} --reason \"…\"")
+}
+
+fn parked(id: &str, step: Option<&Step>) -> Vec<Advice> {
+    let Some(step) = step else { return vec![Advice::run("The cause is mended", command("retry", id, ""))] };
+    let on_step = format!("--step {}", step.step);
+    if is_being_undone(step) {
+        return vec![
+            Advice::run(
+                format!("The cause is mended: {} can undo it now", participant(step)),
+                command("retry", id, ""),
+            ),
+            Advice::run(
+                format!("You undid {} by hand (money given back, goods put back)", step.step),
+                command("resolve", id, &on_step),
+            ),
+        ];
+    }
+    if step.command.is_none() {
+        return vec![
+            Advice::run(
+                "You know what it waits for",
+                command("signal", id, &format!("{} --payload '{{…}}'", step.step)),
+            ),
+            Advice::run("It should wait on, without a deadline", command("retry", id, "")),
+        ];
+    }
+    vec![
+        Advice::run(format!("The cause is mended: {} can do it now", participant(step)), command("retry", id, "")),
+        Advice::run(
+            format!("You did {} by hand; give what it would have answered, if later steps read it", step.step),
+            command("resolve", id, &format!("{on_step} --step-output '{{…}}'")),
+        ),
+        Advice::run(
+            format!("It can do without {}", step.step),
+            command("skip", id, &format!("{on_step} --step-output '{{…}}'")),
+        ),
+    ]
+}
+
+fn waiting(id: &str, step: Option<&Step>) -> Vec<Advice> {
+    match step {
+        Some(step) if step.command.is_none() => vec![
+            Advice::just("Nothing: it waits for somebody outside, and decides by itself at its deadline."),
+            Advice::run(
+                "You speak for whoever it waits for",
+                command("signal", id, &format!("{} --payload '{{…}}'", step.step)),
+            ),
+        ],
+        Some(step) => vec![
+            Advice::just(format!(
+                "Nothing: {} has accepted {} and waits for somebody outside; it is asked again every now and then.",
+                participant(step),
+                step.step
+            )),
+            Advice::run("It was decided outside, and should be asked for now", command("retry", id, "")),
+        ],
+        None => Vec::new(),
+    }
+}
+
+fn asked(id: &str, step: Option<&Step>, nothing: &str) -> Vec<Advice> {
+    let who = step.map_or_else(|| "its participant".to_owned(), participant);
+    vec![
+        Advice::just(format!(
+            "Nothing: {nothing}. If it stays here, look at {who}: does it run, what does its log say?"
+        )),
+        Advice::run("It should be asked again at once".to_owned(), command("retry", id, "")),
+    ]
+}
+
+fn is_being_undone(step: &Step) -> bool {
+    matches!(step.status.as_str(), "undoing" | "undo_retrying")
+}
+
+/// Who does the step: the first word of its command.
+pub(super) fn participant(step: &Step) -> String {
+    let command = if is_being_undone(step) { step.compensate.as_ref() } else { None }.or(step.command.as_ref());
+    let service = command.and_then(|command| command.split('.').next());
+    service.map_or_else(|| "whoever sends its signal".to_owned(), |service| format!("the service {service}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn saga(state: &str, step: Option<&str>, steps: Value) -> Detail {
+        serde_json::from_value(json!({
+            "id": "sga_1", "definition": "trip", "version": 1, "reference": "r", "customer": null, "state": state, "step": step,
+            "reason": null, "revision": 3, "age_seconds": 9, "created_at": "2026-11-25T01:00:00Z",
+            "updated_at": "2026-11-25T01:00:00Z", "finished_at": null, "traceparent": null, "steps": steps, "timeline": [],
+        }))
+        .expect("a saga")
+    }
+
+    fn commands(saga: &Detail) -> Vec<String> {
+        advice(saga).into_iter().filter_map(|advice| advice.command).collect()
+    }
+
+    #[test]
+    fn a_parked_step_can_be_retried_settled_skipped_or_undone() {
+        let step = json!([{"step": "pay", "command": "bank.pay", "compensate": "bank.refund", "status": "sent", "attempts": 100}, {"step": "go", "command": "x.go", "pivot": true, "status": "idle", "attempts": 0}]);
+        assert_eq!(
+            commands(&saga("parked", Some("pay"), step)),
+            [
+                "makegood saga retry sga_1 --reason \"…\"",
+                "makegood saga resolve sga_1 --step pay --step-output '{…}' --reason \"…\"",
+                "makegood saga skip sga_1 --step pay --step-output '{…}' --reason \"…\"",
+                "makegood saga compensate sga_1 --reason \"…\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_parked_undo_is_not_turned_around() {
+        let step = json!([{"step": "pay", "command": "bank.pay", "compensate": "till.refund", "status": "undoing", "attempts": 100}]);
+        let saga = saga("parked", Some("pay"), step);
+        assert!(commands(&saga).iter().all(|command| !command.contains("compensate")), "{:?}", commands(&saga));
+        assert!(advice(&saga)[0].when.contains("the service till"));
+    }
+
+    #[test]
+    fn from_the_pivot_on_nothing_is_turned_around() {
+        let step = json!([{"step": "pay", "command": "bank.pay", "pivot": true, "status": "sent", "attempts": 2}]);
+        let saga = saga("running", Some("pay"), step);
+        assert_eq!(commands(&saga), ["makegood saga retry sga_1 --reason \"…\""]);
+    }
+
+    #[test]
+    fn who_waits_for_a_signal_is_told_how_to_send_it_and_who_has_ended_is_left_alone() {
+        let step = json!([{"step": "go", "command": null, "compensate": null, "status": "waiting", "attempts": 0}]);
+        let waiting = saga("waiting", Some("go"), step);
+        assert_eq!(commands(&waiting)[0], "makegood saga signal sga_1 go --payload '{…}' --reason \"…\"");
+        assert!(commands(&saga("completed", None, json!([]))).is_empty());
+    }
+}
