@@ -192,6 +192,25 @@ pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> Result<Has
     Ok(ids.into_iter().collect())
 }
 
+/// Sets the timers of sagas whose revision still stands to what their instances say. Returns the ids that were set.
+pub(crate) async fn set_timers(
+    conn: &mut PgConnection,
+    instances: &[(Uuid, Instance)],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        r"update saga s set wake_at = t.wake_at
+          from unnest($1::uuid[], $2::int[], $3::timestamptz[]) as t (id, revision, wake_at)
+          where s.id = t.id and s.revision = t.revision
+          returning s.id",
+    )
+    .bind(instances.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(instances.iter().map(|(_, instance)| instance.revision).collect::<Vec<_>>())
+    .bind(instances.iter().map(|(_, instance)| instance.wake_at).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().collect())
+}
+
 /// Pins sagas to another version, in the transaction that has written their moves. Nothing else changes a version, so the
 /// statement that writes every move leaves it out.
 pub(crate) async fn move_version(conn: &mut PgConnection, ids: &[Uuid], version: u32) -> anyhow::Result<()> {

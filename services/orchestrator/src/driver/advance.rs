@@ -83,6 +83,7 @@ impl Advance {
         let mut working = self.gather(cache, events, &open).await?;
         let now = self.clock.now();
         let mut stale = HashSet::new();
+        let mut woken_early = HashSet::new();
         for place in &open {
             let (id, event) = &events[*place];
             advanced.verdicts[*place] = match working.get_mut(id) {
@@ -90,6 +91,9 @@ impl Advance {
                     let verdict = one.apply(event, now)?;
                     if one.is_from_cache && matches!(verdict, Verdict::Unexpected(_)) {
                         stale.insert(*id);
+                    }
+                    if matches!((event, &verdict), (Event::Woke, Verdict::Ignored)) {
+                        woken_early.insert(*id);
                     }
                     Some(verdict)
                 }
@@ -100,13 +104,16 @@ impl Advance {
             };
         }
         let mut moves = Vec::with_capacity(working.len());
+        let mut early = Vec::new();
         let mut outgoing = HashMap::new();
         for (id, one) in working {
             if stale.contains(&id) {
                 continue;
             }
             outgoing.insert(id, one.outgoing);
-            if one.log.is_empty() {
+            if one.log.is_empty() && woken_early.contains(&id) {
+                early.push((id, one.instance));
+            } else if one.log.is_empty() {
                 cache.keep(id, one.instance);
             } else {
                 moves.push(Move { id, from_revision: one.from_revision, instance: one.instance, log: one.log });
@@ -124,18 +131,46 @@ impl Advance {
             }
         };
         let mut lost = stale;
+        lost.extend(self.set_true_timers(cache, early).await?);
         for one in moves {
             if written.contains(&one.id) {
                 cache.keep(one.id, one.instance);
             } else {
-                outgoing.remove(&one.id);
                 lost.insert(one.id);
             }
         }
+        outgoing.retain(|id, _| !lost.contains(id));
         for (_, more) in outgoing {
             advanced.outgoing.merge(more);
         }
         Ok(open.into_iter().filter(|place| lost.contains(&events[*place].0)).collect())
+    }
+
+    /// A timer may be early, and is then set to the true deadline. Returns the sagas that are not as they are at hand: what
+    /// is due was decided by another replica, or by an operator.
+    async fn set_true_timers(
+        &self,
+        cache: &mut SagaCache,
+        mut early: Vec<(Uuid, Instance)>,
+    ) -> anyhow::Result<Vec<Uuid>> {
+        if early.is_empty() {
+            return Ok(Vec::new());
+        }
+        early.sort_unstable_by_key(|(id, _)| *id);
+        for (_, instance) in &mut early {
+            instance.wake_at = instance.state.wake_at();
+        }
+        let mut connection = self.connections.take().await?;
+        let set = saga_store::set_timers(&mut connection, &early).await.context("setting timers")?;
+        self.connections.keep(connection);
+        let mut others = Vec::new();
+        for (id, instance) in early {
+            match set.contains(&id) {
+                true => cache.keep(id, instance),
+                false => others.push(id),
+            }
+        }
+        Ok(others)
     }
 
     /// The sagas of the open events, from the cache or the database.

@@ -4,13 +4,14 @@ mod audit;
 mod bulk;
 mod operations;
 mod seen_sagas;
+mod timers;
 
 mod start_saga;
 
 use axum::http::{Method, StatusCode};
 use makegood_chassis::clock::DbClock;
 use makegood_contracts::{command::Direction, id::SagaId, orchestrator::StartSaga, reply::Outcome};
-use makegood_messaging::bus::Bus;
+use makegood_messaging::{at_hand::AtHand, bus::Bus};
 use makegood_saga::event::Event;
 use makegood_testing::{SHOP, ShopApi, TestDatabase, nats_url};
 use serde_json::{Map, Value, json};
@@ -79,7 +80,7 @@ impl Shop {
         let api = ShopApi::open(&database.db, |context| router(context, bus)).await;
         let definitions = DefinitionShelf::new(database.db.clone()).current().await.expect("definitions");
         let clock = DbClock::measure(&database.db).await.expect("a clock");
-        let advance = Advance { db: database.db.clone(), clock, definitions };
+        let advance = Advance { connections: AtHand::new(database.db.clone()), clock, definitions };
         Self { database, api, advance, cache: SagaCache::default() }
     }
 
