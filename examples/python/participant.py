@@ -57,7 +57,7 @@ async def main():
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     bus = await nats.connect(os.environ["NATS_URL"], name=SERVICE, max_reconnect_attempts=-1)
-    js, consumer = bus.jetstream(), ConsumerConfig(durable_name=SERVICE, filter_subject=f"cmd.{SERVICE}.>", ack_wait=30)
+    js, consumer = bus.jetstream(), ConsumerConfig(durable_name=SERVICE, filter_subject=f"cmd.{SERVICE}.>", ack_wait=10)
     messages = await js.pull_subscribe_bind(SERVICE, STREAM)
     while not stop.is_set():
         try:

@@ -63,7 +63,7 @@ while (!isStopping) {
   try {
     await db.connect();
     const manager = await jetstreamManager(bus), js = manager.jetstream();
-    await manager.consumers.add(STREAM, { ...filter, ack_policy: AckPolicy.Explicit, ack_wait: nanos(30_000) });
+    await manager.consumers.add(STREAM, { ...filter, ack_policy: AckPolicy.Explicit, ack_wait: nanos(10_000) });
     const messages = await js.consumers.get(STREAM, SERVICE);
     while (!isStopping) {
       const message = await messages.next({ expires: 2_000 });
