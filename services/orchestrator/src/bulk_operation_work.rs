@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     definitions::{DefinitionShelf, Definitions},
+    every_saga::every_saga,
     operation::Operation,
     operator::{Operated, Operator, Round},
     outgoing::Outgoing,
@@ -174,7 +175,13 @@ async fn act(
 
 async fn still_fitting(tx: &mut PgConnection, mut arguments: PgArguments, ids: &[Uuid]) -> anyhow::Result<Vec<Uuid>> {
     arguments.add(ids).map_err(|error| anyhow::anyhow!(error).context("encoding the sagas of a batch"))?;
-    let sql = concat!("select id from saga where ", matches_filter!(), " and finished_at is null and id = any($16)");
+    let sql = concat!(
+        "select id from ",
+        every_saga!(),
+        " where ",
+        matches_filter!(),
+        " and finished_at is null and id = any($16)"
+    );
     sqlx::query_scalar_with(sql, arguments).fetch_all(tx).await.context("asking which sagas still fit the filter")
 }
 

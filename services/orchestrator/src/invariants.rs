@@ -9,19 +9,25 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
         says: "Every saga that has not ended has a deadline, waits for a signal with one, or is parked or paused with its reason.",
         sql: r"select id::text, jsonb_build_object('state', state, 'step', step, 'updated_at', updated_at) as detail
                from saga
-               where finished_at is null and (
-                   (state not in ('parked', 'paused') and wake_at is null)
-                   or (state not in ('parked', 'paused') and wake_at < now() - interval '2 minutes')
-                   or (state in ('parked', 'paused') and reason is null))",
+               where (state not in ('parked', 'paused') and wake_at is null)
+                  or (state not in ('parked', 'paused') and wake_at < now() - interval '2 minutes')
+                  or (state in ('parked', 'paused') and reason is null)",
     },
     Invariant {
         promise: "P3",
         name: "a_sagas_log_has_no_gap",
         says: "A saga's log has exactly one row for each of its revisions.",
         sql: r"select s.id::text, jsonb_build_object('revision', s.revision, 'rows', count(l.*), 'last', max(l.revision)) as detail
-               from saga s left join saga_log l on l.saga_id = s.id
+               from every_saga s left join saga_log l on l.saga_id = s.id
                group by s.id, s.revision
                having count(l.*) <> s.revision or max(l.revision) is distinct from s.revision",
+    },
+    Invariant {
+        promise: "P3",
+        name: "a_saga_is_live_or_has_ended",
+        says: "A saga that has ended is not live too.",
+        sql: r"select id::text, jsonb_build_object('state', saga.state, 'ended', finished_saga.state) as detail
+               from saga join finished_saga using (id)",
     },
     Invariant {
         promise: "P6",

@@ -45,7 +45,7 @@ pub(crate) async fn load(
     ids: &[Uuid],
 ) -> anyhow::Result<HashMap<Uuid, Instance>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, definition, version, revision, progress, input, traceparent, wake_at from saga where id = any($1)",
+        "select id, definition, version, revision, progress, input, traceparent, wake_at from every_saga where id = any($1)",
     )
     .bind(ids)
     .fetch_all(&mut *conn)
@@ -114,21 +114,33 @@ pub(crate) fn learn(context: &mut Map<String, Value>, event: Event) {
 }
 
 /// Inserts sagas that do not exist yet, with the first row of their log. Returns the ids that were new.
+///
+/// One whose every step is skipped ends as it starts. A saga that has ended is not in `saga` any more, but its log is there. Should one end at this very moment, the log's key
+/// fails the statement, and the next attempt sees it.
 pub(crate) async fn start(
     conn: &mut PgConnection,
     starts: &[(&StartSaga, &Instance, &LogRow)],
-) -> Result<HashSet<Uuid>, sqlx::Error> {
+) -> anyhow::Result<HashSet<Uuid>> {
     let instances = || starts.iter().map(|(_, instance, _)| *instance);
     let ids: Vec<Uuid> = sqlx::query_scalar(
-        r"with started as (
+        r"with new as materialized (
+              select * from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                                   $9::text[], $10::text[], $11::timestamptz[])
+                   as s (id, definition, version, reference, customer, state, step, progress, input, traceparent, wake_at)
+              where (select l.revision from saga_log l where l.saga_id = s.id and l.revision = 1) is null),
+          live as (
               insert into saga (id, definition, version, reference, customer, state, step, revision, progress, input, traceparent, wake_at)
               select id, definition, version, reference, customer, state, step, 1, progress::json, input::json, traceparent, wake_at
-              from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                          $9::text[], $10::text[], $11::timestamptz[])
-                   as s (id, definition, version, reference, customer, state, step, progress, input, traceparent, wake_at)
+              from new where state not in ('completed', 'compensated')
               order by id
               on conflict (id) do nothing
               returning id),
+          ended as (
+              insert into finished_saga (id, definition, version, reference, customer, state, revision, progress, input, traceparent, created_at)
+              select id, definition, version, reference, customer, state, 1, progress::json, input::json, traceparent, now()
+              from new where state in ('completed', 'compensated')
+              returning id),
+          started as (select id from live union all select id from ended),
           logged as (
               insert into saga_log (saga_id, revision, event, sent)
               select l.id, 1, l.event::json, l.sent::json
@@ -142,7 +154,7 @@ pub(crate) async fn start(
     .bind(starts.iter().map(|(start, _, _)| start.customer.as_deref()).collect::<Vec<_>>())
     .bind(instances().map(|instance| instance.state.condition().as_str()).collect::<Vec<_>>())
     .bind(instances().map(current_step).collect::<Vec<_>>())
-    .bind(instances().map(|instance| progress(&instance.state)).collect::<Vec<_>>())
+    .bind(instances().map(|instance| progress(&instance.state)).collect::<anyhow::Result<Vec<_>>>()?)
     .bind(starts.iter().map(|(start, _, _)| start.input.to_string()).collect::<Vec<_>>())
     .bind(starts.iter().map(|(start, _, _)| start.traceparent.as_deref()).collect::<Vec<_>>())
     .bind(instances().map(|instance| instance.wake_at).collect::<Vec<_>>())
@@ -153,34 +165,48 @@ pub(crate) async fn start(
     Ok(ids.into_iter().collect())
 }
 
-/// Writes moves whose revision still stands, with their log. Returns the ids that were written.
-pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> Result<HashSet<Uuid>, sqlx::Error> {
+/// Writes moves whose revision still stands, with their log; a saga that has ended leaves for `finished_saga`. Returns the ids
+/// that were written.
+pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> anyhow::Result<HashSet<Uuid>> {
     let log = || moves.iter().flat_map(|one| one.log.iter().enumerate().map(move |(place, row)| (one, place, row)));
     let ids: Vec<Uuid> = sqlx::query_scalar(
-        r"with moved as (
+        r"with move as materialized (
+              select * from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+                   as m (id, from_revision, to_revision, state, step, progress, reason, wake_at)),
+          moved as (
               update saga s
               set revision = m.to_revision, state = m.state, step = m.step, progress = m.progress::json,
                   reason = m.reason::jsonb, wake_at = m.wake_at, updated_at = now(),
                   step_since = case when m.step is distinct from s.step or s.state in ('paused', 'parked') then now() else s.step_since end,
-                  parked_at = case when m.state = 'parked' then coalesce(s.parked_at, now()) end,
-                  finished_at = case when m.state in ('completed', 'compensated') then now() end
-              from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
-                   as m (id, from_revision, to_revision, state, step, progress, reason, wake_at)
-              where s.id = m.id and s.revision = m.from_revision
+                  parked_at = case when m.state = 'parked' then coalesce(s.parked_at, now()) end
+              from move m
+              where s.id = m.id and s.revision = m.from_revision and m.state not in ('completed', 'compensated')
               returning s.id),
+          ended as (
+              delete from saga s using move m
+              where s.id = m.id and s.revision = m.from_revision and m.state in ('completed', 'compensated')
+              returning s.id, s.definition, s.version, s.reference, s.customer, m.state, m.to_revision, m.progress, s.input,
+                        m.reason, s.traceparent, s.created_at),
+          finished as (
+              insert into finished_saga (id, definition, version, reference, customer, state, revision, progress, input, reason,
+                                         traceparent, created_at)
+              select id, definition, version, reference, customer, state, to_revision, progress::json, input, reason::jsonb,
+                     traceparent, created_at
+              from ended),
+          written as (select id from moved union all select id from ended),
           logged as (
               insert into saga_log (saga_id, revision, event, sent)
               select l.id, l.revision, l.event::json, l.sent::json
               from unnest($9::uuid[], $10::int[], $11::text[], $12::text[]) as l (id, revision, event, sent)
-              join moved using (id))
-          select id from moved",
+              join written using (id))
+          select id from written",
     )
     .bind(moves.iter().map(|one| one.id).collect::<Vec<_>>())
     .bind(moves.iter().map(|one| one.from_revision).collect::<Vec<_>>())
     .bind(moves.iter().map(|one| one.instance.revision).collect::<Vec<_>>())
     .bind(moves.iter().map(|one| one.instance.state.condition().as_str()).collect::<Vec<_>>())
     .bind(moves.iter().map(|one| current_step(&one.instance)).collect::<Vec<_>>())
-    .bind(moves.iter().map(|one| progress(&one.instance.state)).collect::<Vec<_>>())
+    .bind(moves.iter().map(|one| progress(&one.instance.state)).collect::<anyhow::Result<Vec<_>>>()?)
     .bind(moves.iter().map(|one| reason(&one.instance.state)).collect::<Vec<_>>())
     .bind(moves.iter().map(|one| one.instance.wake_at).collect::<Vec<_>>())
     .bind(log().map(|(one, _, _)| one.id).collect::<Vec<_>>())
@@ -223,8 +249,8 @@ fn current_step(instance: &Instance) -> Option<String> {
     instance.state.current_step(&instance.definition).map(str::to_owned)
 }
 
-fn progress(state: &State) -> String {
-    json!(state).to_string()
+fn progress(state: &State) -> anyhow::Result<String> {
+    serde_json::to_string(state).context("encoding a saga's progress")
 }
 
 /// What people see as the reason: why it is paused, why it is parked, or why it was undone.
@@ -257,7 +283,7 @@ pub(crate) async fn take_due(db: &PgPool, limit: i64) -> Result<Vec<(Uuid, i32)>
 
 /// Live sagas after an id, in order, with their revisions: recovery walks over them.
 pub(crate) async fn live_after(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
-    sqlx::query_as("select id, revision from saga where finished_at is null and id > $1 order by id limit $2")
+    sqlx::query_as("select id, revision from saga where id > $1 order by id limit $2")
         .bind(after)
         .bind(limit)
         .fetch_all(db)

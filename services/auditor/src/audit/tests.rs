@@ -12,7 +12,7 @@ const BOOKS: [(&str, &str); 5] = [
     (
         "orchestrator",
         "insert into definition (name, version, yaml, sha256) values ('checkout', 1, '', '');
-         insert into saga (id, definition, version, reference, state, revision, progress, input, finished_at)
+         insert into finished_saga (id, definition, version, reference, state, revision, progress, input, created_at)
          values ('00000000-0000-7000-8000-000000000001', 'checkout', 1, 'ord_1', 'completed', 9, '{}', '{}', now()),
                 ('00000000-0000-7000-8000-000000000002', 'checkout', 1, 'ord_2', 'compensated', 9, '{}', '{}', now())",
     ),
@@ -61,7 +61,7 @@ const BOOKS: [(&str, &str); 5] = [
 
 /// Where it is broken, and which checks say so.
 const BREAKS: [(&str, &str, &[&str]); 6] = [
-    ("orchestrator", "delete from saga where state = 'compensated'", &["accepted_checkouts_have_their_saga"]),
+    ("orchestrator", "delete from finished_saga where state = 'compensated'", &["accepted_checkouts_have_their_saga"]),
     ("order", "update checkout set status = 'failed' where status = 'completed'", &["ended_sagas_decide_their_checkouts", "paid_is_what_the_order_costs"]),
     ("inventory", "update hold set state = 'allocated' where state = 'committed'", &["holds_end_with_their_saga"]),
     ("payment", "update payment_intent set order_id = gen_random_uuid() where state = 'succeeded'", &["paid_is_what_the_order_costs"]),

@@ -19,7 +19,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
     },
     second: Side {
         service: "orchestrator",
-        sql: r"select id, jsonb_build_object('saga', state) from saga order by id",
+        sql: r"select id, jsonb_build_object('saga', state) from every_saga order by id",
     },
     judge,
 };

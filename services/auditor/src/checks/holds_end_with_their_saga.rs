@@ -13,7 +13,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
     first: Side {
         service: "orchestrator",
         sql: r"
-            select id, jsonb_build_object('saga', state) from saga
+            select id, jsonb_build_object('saga', state) from every_saga
             where definition = 'checkout' and finished_at is not null order by id
         ",
     },

@@ -39,7 +39,7 @@ impl Census {
         let rows: Vec<Row> = sqlx::query_as(
             r"with part as (
                   select id, definition, state, created_at, step_since from saga
-                  where finished_at is null and id > $1 order by id limit $2)
+                  where id > $1 order by id limit $2)
               select definition, state, count(*) as sagas,
                      extract(epoch from now() - min(created_at))::float8 as oldest_seconds,
                      extract(epoch from now() - min(step_since))::float8 as longest_step_seconds,

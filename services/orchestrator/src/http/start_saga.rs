@@ -205,7 +205,7 @@ impl StoredSaga {
 
 async fn read(tx: &mut PgConnection, id: Uuid) -> Result<StoredSaga, sqlx::Error> {
     sqlx::query_as(
-        "select definition, version, reference, customer, input, state, step, revision from saga where id = $1",
+        "select definition, version, reference, customer, input, state, step, revision from every_saga where id = $1",
     )
     .bind(id)
     .fetch_one(tx)

@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 
 use super::{Args, system::System};
+use crate::progress::say;
 
 /// What is in flight when the load ends has ended long before.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
@@ -42,20 +43,49 @@ pub(super) async fn check(system: &System, args: &Args) -> anyhow::Result<Checke
 async fn all_ended(db: &PgPool, finished_before: u64) -> anyhow::Result<i64> {
     let give_up_at = Instant::now() + SETTLE_WITHIN;
     loop {
-        let (all, live): (i64, i64) =
-            sqlx::query_as("select count(*), count(*) filter (where finished_at is null) from saga")
+        let (ended, live): (i64, i64) =
+            sqlx::query_as("select (select count(*) from finished_saga), (select count(*) from saga)")
                 .fetch_one(db)
                 .await
                 .context("counting sagas")?;
         if live == 0 {
-            return Ok(all - i64::try_from(finished_before)?);
+            return Ok(ended - i64::try_from(finished_before)?);
         }
         ensure!(Instant::now() < give_up_at, "{live} sagas have not ended within {} s", SETTLE_WITHIN.as_secs());
         sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// Sagas that finished before the run.
-pub(super) async fn fill(_db: &PgPool, _count: u64) -> anyhow::Result<()> {
-    anyhow::bail!("not yet")
+/// Sagas that finished before the run, in the hour before it, each with the two rows of log that every saga has at least.
+/// Many at a time, so that progress can be told.
+pub(super) async fn fill(db: &PgPool, count: u64) -> anyhow::Result<()> {
+    for part in 0..count.div_ceil(PART) {
+        let first = part * PART;
+        let last = count.min(first + PART);
+        sqlx::query(FILL)
+            .bind(i64::try_from(first)?)
+            .bind(i64::try_from(last)?)
+            .bind(i64::try_from(count)?)
+            .execute(db)
+            .await
+            .context("filling in finished sagas")?;
+        if last % (20 * PART) == 0 {
+            say(&format!("{last} of {count} finished sagas are in the tables"));
+        }
+    }
+    sqlx::query("vacuum analyze").execute(db).await.context("vacuuming")?;
+    Ok(())
 }
+
+/// Rows of one statement of filling in: a second or so.
+const PART: u64 = 50_000;
+const FILL: &str = "
+    with old as materialized (
+        select (substr(uuidv7_floor(now() - interval '1 hour' * (1 - n::float8 / $3))::text, 1, 15)
+                || substr(gen_random_uuid()::text, 16))::uuid as id
+        from generate_series($1::bigint + 1, $2::bigint) as n),
+    ended as (
+        insert into finished_saga (id, definition, version, reference, customer, state, revision, progress, input, created_at)
+        select id, 'bench', 1, id::text, substr(id::text, 20), 'completed', 2, '{}', '{}', now() from old)
+    insert into saga_log (saga_id, revision, event)
+    select id, revision, '{\"event\":\"started\"}' from old cross join generate_series(1, 2) as revision";

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::BulkOperation;
 use crate::{
     definitions::Definitions,
+    every_saga::every_saga,
     http::{Admin, operate::checked_reason},
     operation::Operation,
     saga_filter::{SagaFilter, Senseless, matches_filter},
@@ -173,7 +174,7 @@ async fn count(
     definitions: &Definitions,
 ) -> anyhow::Result<i64> {
     let arguments = filter.arguments(caller.account, definitions)?;
-    let sql = concat!("select count(*) from saga where ", matches_filter!(), " and finished_at is null");
+    let sql = concat!("select count(*) from ", every_saga!(), " where ", matches_filter!(), " and finished_at is null");
     sqlx::query_scalar_with(sql, arguments).fetch_one(tx).await.context("counting the sagas of a filter")
 }
 
@@ -209,7 +210,9 @@ impl Asked<'_> {
         let sql = concat!(
             r"with meant as (
                   insert into bulk_operation_saga (bulk_operation_id, saga_id)
-                  select $16, id from saga where ",
+                  select $16, id from ",
+            every_saga!(),
+            " where ",
             matches_filter!(),
             r" and finished_at is null
                   returning 1)
