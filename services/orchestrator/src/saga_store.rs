@@ -167,24 +167,31 @@ pub(crate) async fn start(
 
 /// Writes moves whose revision still stands, with their log; a saga that has ended leaves for `finished_saga`. Returns the ids
 /// that were written.
+///
+/// Each row is looked up by its key, one after the other, and then written in its place: to the planner `saga` is often empty,
+/// and it would rather read all of it, dead rows too. A row that another replica writes meanwhile has
+/// another revision then.
 pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> anyhow::Result<HashSet<Uuid>> {
     let log = || moves.iter().flat_map(|one| one.log.iter().enumerate().map(move |(place, row)| (one, place, row)));
     let ids: Vec<Uuid> = sqlx::query_scalar(
-        r"with move as materialized (
-              select * from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
-                   as m (id, from_revision, to_revision, state, step, progress, reason, wake_at)),
+        r"with found as materialized (
+              select m.*, place
+              from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+                   as m (id, from_revision, to_revision, state, step, progress, reason, wake_at)
+              cross join lateral (
+                  select s.ctid as place from saga s where s.id = m.id and s.revision = m.from_revision offset 0) at),
           moved as (
               update saga s
               set revision = m.to_revision, state = m.state, step = m.step, progress = m.progress::json,
                   reason = m.reason::jsonb, wake_at = m.wake_at, updated_at = now(),
                   step_since = case when m.step is distinct from s.step or s.state in ('paused', 'parked') then now() else s.step_since end,
                   parked_at = case when m.state = 'parked' then coalesce(s.parked_at, now()) end
-              from move m
-              where s.id = m.id and s.revision = m.from_revision and m.state not in ('completed', 'compensated')
+              from found m
+              where s.ctid = m.place and s.revision = m.from_revision and m.state not in ('completed', 'compensated')
               returning s.id),
           ended as (
-              delete from saga s using move m
-              where s.id = m.id and s.revision = m.from_revision and m.state in ('completed', 'compensated')
+              delete from saga s using found m
+              where s.ctid = m.place and s.revision = m.from_revision and m.state in ('completed', 'compensated')
               returning s.id, s.definition, s.version, s.reference, s.customer, m.state, m.to_revision, m.progress, s.input,
                         m.reason, s.traceparent, s.created_at),
           finished as (
