@@ -69,7 +69,7 @@ async fn a_start_that_makes_no_sense_is_refused_with_the_place() {
         ("id", json!("chk_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f"), 422, json!("/id")),
         ("definition", json!("cruise"), 422, json!("/definition")),
         ("reference", json!(""), 422, json!("/reference")),
-        ("customer", json!("a\u{0}"), 422, json!("/customer")),
+        ("customer", json!("a\u{1}"), 422, json!("/customer")),
         ("input", json!({"account_id": Uuid::now_v7()}), 422, json!("/input/account_id")),
         ("input", json!({"livemode": !SHOP.livemode}), 422, json!("/input/livemode")),
     ] {
