@@ -25,10 +25,11 @@ impl Advice {
 pub(super) fn advice(saga: &Detail) -> Vec<Advice> {
     let id = &saga.saga.id;
     let step = saga.steps.iter().find(|step| Some(&step.step) == saga.saga.step.as_ref());
+    let why = saga.saga.reason.as_ref().map_or("", |reason| reason.detail.as_str());
     let mut offers = match saga.saga.state.as_str() {
         "completed" => return vec![Advice::just("Nothing: it has ended, and all of it was done.")],
         "compensated" => return vec![Advice::just("Nothing: it has ended, and all that it did was made good.")],
-        "parked" => parked(id, step),
+        "parked" => parked(id, step, why),
         "paused" => vec![Advice::run("It should go on where it was", command("resume", id, ""))],
         "waiting" => waiting(id, step),
         "compensating" => asked(id, step, "It is being made good, and asks again by itself"),
@@ -46,7 +47,7 @@ fn command(action: &str, id: &str, more: &str) -> String {
     format!("makegood saga {action} {id}{more} --reason \"…\"")
 }
 
-fn parked(id: &str, step: Option<&Step>) -> Vec<Advice> {
+fn parked(id: &str, step: Option<&Step>, why: &str) -> Vec<Advice> {
     let Some(step) = step else { return vec![Advice::run("The cause is mended", command("retry", id, ""))] };
     let on_step = format!("--step {}", step.step);
     if is_being_undone(step) {
@@ -70,17 +71,30 @@ fn parked(id: &str, step: Option<&Step>) -> Vec<Advice> {
             Advice::run("It should wait on, without a deadline", command("retry", id, "")),
         ];
     }
-    vec![
-        Advice::run(format!("The cause is mended: {} can do it now", participant(step)), command("retry", id, "")),
-        Advice::run(
-            format!("You did {} by hand; give what it would have answered, if later steps read it", step.step),
-            command("resolve", id, &format!("{on_step} --step-output '{{…}}'")),
-        ),
-        Advice::run(
-            format!("It can do without {}", step.step),
-            command("skip", id, &format!("{on_step} --step-output '{{…}}'")),
-        ),
-    ]
+    let again = Advice::run(when_to_ask_again(step, why), command("retry", id, ""));
+    let by_hand = Advice::run(
+        format!("You did {} by hand; give what it would have answered, if later steps read it", step.step),
+        command("resolve", id, &format!("{on_step} --step-output '{{…}}'")),
+    );
+    let without = Advice::run(
+        format!("It can do without {}", step.step),
+        command("skip", id, &format!("{on_step} --step-output '{{…}}'")),
+    );
+    if is_on_record(why) { vec![by_hand, without, again] } else { vec![again, by_hand, without] }
+}
+
+/// A participant keeps what it refused, and what it answered, and says the same again. The engine's words for these.
+fn is_on_record(why: &str) -> bool {
+    why.starts_with("refused ") || why.contains("does not match its schema")
+}
+
+fn when_to_ask_again(step: &Step, why: &str) -> String {
+    let service = participant(step);
+    if is_on_record(why) {
+        format!("Only once {service} has taken back what it has on record: until then it answers the same again")
+    } else {
+        format!("The cause is mended: {service} can do it now")
+    }
 }
 
 fn waiting(id: &str, step: Option<&Step>) -> Vec<Advice> {
@@ -156,6 +170,18 @@ mod tests {
                 "makegood saga compensate sga_1 --reason \"…\"",
             ]
         );
+    }
+
+    #[test]
+    fn what_the_participant_has_on_record_is_asked_for_last() {
+        let step = json!([{"step": "pack", "command": "depot.pack", "status": "refused", "attempts": 1}]);
+        let mut saga = saga("parked", Some("pack"), step);
+        saga.saga.reason = Some(
+            serde_json::from_value(json!({"detail": "refused where there is no way back: closed"})).expect("a reason"),
+        );
+        assert!(commands(&saga)[0].contains("saga resolve"), "{:?}", commands(&saga));
+        saga.saga.reason = Some(serde_json::from_value(json!({"detail": "4 attempts failed"})).expect("a reason"));
+        assert!(commands(&saga)[0].contains("saga retry"), "{:?}", commands(&saga));
     }
 
     #[test]
