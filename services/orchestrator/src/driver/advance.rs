@@ -146,8 +146,8 @@ impl Advance {
         Ok(open.into_iter().filter(|place| lost.contains(&events[*place].0)).collect())
     }
 
-    /// A timer may be early, and is then set to the true deadline. Returns the sagas that are not as they are at hand: what
-    /// is due was decided by another replica, or by an operator.
+    /// A timer may be early. It is then set to the true deadline, or the saga would be looked at every few seconds until
+    /// then. Returns the sagas that are not as they are at hand: another replica or an operator has moved them meanwhile.
     async fn set_true_timers(
         &self,
         cache: &mut SagaCache,
