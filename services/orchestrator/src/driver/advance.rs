@@ -111,7 +111,8 @@ impl Advance {
                 continue;
             }
             outgoing.insert(id, one.outgoing);
-            if one.log.is_empty() && woken_early.contains(&id) {
+            let has_ended = one.instance.state.phase.has_ended();
+            if one.log.is_empty() && woken_early.contains(&id) && !has_ended {
                 early.push((id, one.instance));
             } else if one.log.is_empty() {
                 cache.keep(id, one.instance);
