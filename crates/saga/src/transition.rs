@@ -35,7 +35,7 @@ pub enum Verdict {
     Moved,
     /// Nothing new: a repetition, or a timer that was early.
     Ignored,
-    /// It contradicts what was decided: logged and alarmed, nothing else.
+    /// It contradicts what was decided, which stays: logged and alarmed. At most it makes one more step one to be undone.
     Conflict(String),
     /// It cannot be: an answer to a question that was never asked.
     Unexpected(String),

@@ -92,3 +92,25 @@ fn siblings_of_a_skipped_step_are_awaited() {
     play.reply("right", Direction::Do, Outcome::done());
     assert_eq!(play.commands(Direction::Undo), ["first"], "neither the skipped nor the refused one");
 }
+
+#[test]
+fn a_stand_in_must_look_like_the_steps_output_or_be_none_at_all() {
+    let yaml = "
+saga: trip
+version: 1
+steps:
+  - { step: seat, command: s.v, output: { type: object, required: [number] } }
+  - { step: ticket, command: s.w }
+";
+    let definition = Definition::parse(yaml).expect("in order");
+    let mut play = Play::with_signals(&definition, BTreeMap::new());
+    let Verdict::Refused(why) = play.feed(&skip("seat", json!({"seat": 12}))) else { panic!("it has no number") };
+    assert!(why.contains("number"), "{why}");
+    assert_eq!(play.state.condition(), Condition::Running);
+    let mut without = Play::with_signals(&definition, BTreeMap::new());
+    for (play, stand_in) in [(&mut play, json!({"number": 12})), (&mut without, Value::Null)] {
+        assert_eq!(play.feed(&skip("seat", stand_in)), Verdict::Moved);
+        play.run(done);
+        assert_eq!(play.state.condition(), Condition::Completed);
+    }
+}

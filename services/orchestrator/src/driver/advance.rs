@@ -111,7 +111,8 @@ impl Advance {
                 continue;
             }
             outgoing.insert(id, one.outgoing);
-            if one.log.is_empty() && woken_early.contains(&id) {
+            let has_ended = one.instance.state.phase.has_ended();
+            if one.log.is_empty() && woken_early.contains(&id) && !has_ended {
                 early.push((id, one.instance));
             } else if one.log.is_empty() {
                 cache.keep(id, one.instance);
@@ -146,8 +147,8 @@ impl Advance {
         Ok(open.into_iter().filter(|place| lost.contains(&events[*place].0)).collect())
     }
 
-    /// A timer may be early, and is then set to the true deadline. Returns the sagas that are not as they are at hand: what
-    /// is due was decided by another replica, or by an operator.
+    /// A timer may be early. It is then set to the true deadline, or the saga would be looked at every few seconds until
+    /// then. Returns the sagas that are not as they are at hand: another replica or an operator has moved them meanwhile.
     async fn set_true_timers(
         &self,
         cache: &mut SagaCache,

@@ -43,7 +43,7 @@ const MAX_REASON: usize = 1_000;
 /// The body of a verb that says everything by its path, but for the reason.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Because {
+pub(crate) struct OperationReason {
     /// Why, for whoever reads the audit: 1 to 1,000 characters.
     #[schema(example = "the carrier is back")]
     reason: String,
@@ -51,7 +51,7 @@ pub(crate) struct Because {
 
 /// Where the saga is after the operation.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Moved {
+pub(crate) struct MovedSaga {
     id: String,
     state: String,
     /// The current step; null once ended.
@@ -59,7 +59,7 @@ pub(crate) struct Moved {
     revision: i32,
 }
 
-impl Moved {
+impl MovedSaga {
     fn to(id: Uuid, position: Position) -> Self {
         let Position { state, step, revision } = position;
         Self { id: SagaId::from_uuid(id).to_string(), state: state.to_owned(), step, revision }
@@ -137,7 +137,7 @@ async fn act(
         Some(Operated::Failed(why)) => return Err(anyhow::anyhow!(why).context("operating on a saga").into()),
         Some(Operated::Raced) | None => return Err(moved_meanwhile("It moved in this very moment.")),
     };
-    Ok((Answer::json(http::StatusCode::OK, &Moved::to(id, position))?, round.outgoing))
+    Ok((Answer::json(http::StatusCode::OK, &MovedSaga::to(id, position))?, round.outgoing))
 }
 
 fn moved_meanwhile(how: &str) -> Problem {

@@ -30,7 +30,7 @@ const MAX_RATE: u16 = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Action {
+enum BulkAction {
     Retry,
     Skip,
     Compensate,
@@ -45,7 +45,7 @@ enum Action {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartBulkOperation {
-    action: Action,
+    action: BulkAction,
     /// At least one field. Only sagas that have not ended are meant.
     filter: SagaFilter,
     /// Why, for whoever reads the audit: 1 to 1,000 characters.
@@ -75,7 +75,7 @@ const fn default_rate() -> u16 {
 
 /// What a dry run answers.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Matches {
+pub(crate) struct DryRun {
     /// Sagas that the filter means now.
     matches: i64,
 }
@@ -88,30 +88,30 @@ impl StartBulkOperation {
         let step = || self.step.clone().ok_or_else(|| missing("step"));
         let output = || self.output.clone().unwrap_or_default();
         Ok(match self.action {
-            Action::Retry => Operation::Retry,
-            Action::Skip => Operation::Skip { step: step()?, output: output() },
-            Action::Compensate => Operation::Compensate,
-            Action::Resolve => Operation::Resolve { step: step()?, output: output() },
-            Action::Pause => Operation::Pause,
-            Action::Resume => Operation::Resume,
-            Action::Cancel => Operation::Cancel,
-            Action::Signal => Operation::Signal {
+            BulkAction::Retry => Operation::Retry,
+            BulkAction::Skip => Operation::Skip { step: step()?, output: output() },
+            BulkAction::Compensate => Operation::Compensate,
+            BulkAction::Resolve => Operation::Resolve { step: step()?, output: output() },
+            BulkAction::Pause => Operation::Pause,
+            BulkAction::Resume => Operation::Resume,
+            BulkAction::Cancel => Operation::Cancel,
+            BulkAction::Signal => Operation::Signal {
                 signal: self.signal.clone().ok_or_else(|| missing("signal"))?,
                 payload: self.payload.clone().unwrap_or_default(),
             },
-            Action::Move => Operation::Move { version: self.version.ok_or_else(|| missing("version"))? },
+            BulkAction::Move => Operation::Move { version: self.version.ok_or_else(|| missing("version"))? },
         })
     }
 
     fn refuse_foreign_fields(&self) -> Result<(), Problem> {
-        let of_step = matches!(self.action, Action::Skip | Action::Resolve);
-        let of_signal = self.action == Action::Signal;
+        let of_step = matches!(self.action, BulkAction::Skip | BulkAction::Resolve);
+        let of_signal = self.action == BulkAction::Signal;
         for (field, is_given, belongs) in [
             ("step", self.step.is_some(), of_step),
             ("output", self.output.is_some(), of_step),
             ("signal", self.signal.is_some(), of_signal),
             ("payload", self.payload.is_some(), of_signal),
-            ("version", self.version.is_some(), self.action == Action::Move),
+            ("version", self.version.is_some(), self.action == BulkAction::Move),
         ] {
             if is_given && !belongs {
                 return Err(Problem::invalid(&format!("/{field}"), format!("`{field}` belongs to another action")));
@@ -136,7 +136,7 @@ impl StartBulkOperation {
 /// Does the same to every live saga that fits the filter, in the background, or counts them.
 #[utoipa::path(post, path = "/v1/admin/sagas:bulk", tag = "sagas", request_body = StartBulkOperation,
     params(("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 200, body = Matches, description = "A dry run"), (status = 202, body = BulkOperation),
+    responses((status = 200, body = DryRun, description = "A dry run"), (status = 202, body = BulkOperation),
               (status = 422)))]
 pub(crate) async fn start_bulk_operation(
     State(admin): State<Admin>,
@@ -154,7 +154,7 @@ pub(crate) async fn start_bulk_operation(
             sqlx::query("set local plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
             if body.dry_run {
                 let matches = count(tx, &body.filter, &caller, &definitions).await?;
-                return Ok(Answer::json(http::StatusCode::OK, &Matches { matches })?);
+                return Ok(Answer::json(http::StatusCode::OK, &DryRun { matches })?);
             }
             let id = Uuid::now_v7();
             let asked = Asked { id, operation: &operation, reason: &reason, body: &body, caller: &caller };

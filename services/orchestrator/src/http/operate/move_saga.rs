@@ -5,7 +5,7 @@ use makegood_chassis::{entity_tag::Conditions, extract::Path, idempotency::Post,
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Moved, operate};
+use super::{MovedSaga, operate};
 use crate::{http::Admin, operation::Operation};
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -21,7 +21,7 @@ pub(crate) struct MoveSaga {
 /// what has begun does not mean the same in that version.
 #[utoipa::path(post, path = "/v1/admin/sagas/{id}/move", tag = "sagas", request_body = MoveSaga,
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header), ("If-Match" = Option<String>, Header)),
-    responses((status = 200, body = Moved), (status = 404), (status = 409), (status = 412), (status = 422)))]
+    responses((status = 200, body = MovedSaga), (status = 404), (status = 409), (status = 412), (status = 422)))]
 pub(crate) async fn move_saga(
     State(admin): State<Admin>,
     Path(id): Path<String>,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Moved, operate};
+use super::{MovedSaga, operate};
 use crate::{http::Admin, operation::Operation};
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -24,7 +24,7 @@ pub(crate) struct ResolveStep {
 /// Takes a parked step as settled by hand, done on the way forward and undone on the way back, and goes on.
 #[utoipa::path(post, path = "/v1/admin/sagas/{id}/resolve", tag = "sagas", request_body = ResolveStep,
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header), ("If-Match" = Option<String>, Header)),
-    responses((status = 200, body = Moved), (status = 404), (status = 409), (status = 412), (status = 422)))]
+    responses((status = 200, body = MovedSaga), (status = 404), (status = 409), (status = 412), (status = 422)))]
 pub(crate) async fn resolve_step(
     State(admin): State<Admin>,
     Path(id): Path<String>,

@@ -77,9 +77,20 @@ async fn ten_thousand_parked_sagas_are_counted_retried_at_a_bounded_rate_and_aud
         (&json!(MANY), &json!(0), &json!("running"))
     );
     assert!(shop.work().await);
-    assert!(!shop.work().await, "the next batch is not due yet");
     let one_batch = shop.bulk_operation(&started["id"]).await["done"].as_i64().expect("a number");
     assert_eq!(one_batch, 200, "a fifth of the rate");
+    let pause: f64 = sqlx::query_scalar(
+        "select extract(epoch from next_at - (select max(at) from audit))::float8 from bulk_operation",
+    )
+    .fetch_one(shop.db())
+    .await
+    .expect("reads");
+    assert!((pause - 0.2).abs() < 1e-6, "the next batch is due a fifth of a second after this one: {pause}");
+    sqlx::query("update bulk_operation set next_at = now() + interval '1 minute'")
+        .execute(shop.db())
+        .await
+        .expect("waits");
+    assert!(!shop.work().await, "the next batch is not due yet");
     // Two replicas work at once; none of them does what the other did.
     while shop.bulk_operation(&started["id"]).await["state"] == "running" {
         tokio::join!(shop.work_at_once(), shop.work_at_once());

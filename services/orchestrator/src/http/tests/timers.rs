@@ -43,3 +43,14 @@ async fn what_is_due_by_an_operators_hand_is_seen_by_a_driver_that_has_the_saga_
     assert_eq!(timer(&shop, paused).await, None);
     shop.close().await;
 }
+
+#[tokio::test]
+async fn a_timer_that_comes_after_the_end_is_nothing() {
+    let mut shop = Shop::open().await;
+    let id = shop.completed().await;
+    for event in [Event::Woke, Event::Recovered] {
+        shop.feed(id, event).await;
+    }
+    assert_eq!(shop.saga(id).await["state"], "completed");
+    shop.close().await;
+}
