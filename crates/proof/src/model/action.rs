@@ -90,6 +90,8 @@ pub enum Action {
     },
     /// An operator.
     Retry,
+    Pause,
+    Resume,
     ForceCompensation,
     /// An operator sees in the participant's books that the parked step is settled, and says so.
     Resolve,
@@ -169,6 +171,7 @@ impl Model {
             actions.push(Action::Cancel { who });
         }
         actions.push(Action::ForceCompensation);
+        actions.push(if saga.paused.is_some() { Action::Resume } else { Action::Pause });
         if saga.parked.is_some() {
             actions.push(Action::Retry);
             if self.parked_step_is_settled(world) {
@@ -201,7 +204,8 @@ impl Model {
                 by(*who) + u8::from(!is_retry)
             }
             Action::Recover { who } | Action::Cancel { who } => by(*who) + 1,
-            Action::Retry | Action::ForceCompensation | Action::Resolve => 1,
+            Action::Resume => 0,
+            Action::Retry | Action::Pause | Action::ForceCompensation | Action::Resolve => 1,
         }
     }
 
@@ -229,6 +233,10 @@ impl Model {
                 self.hear(&mut world, *who, &Heard::Event(event), None);
             }
             Action::Retry => self.operate(&mut world, retry()),
+            Action::Pause => {
+                self.operate(&mut world, Event::Paused { actor: "ann".to_owned(), reason: "she looks".to_owned() });
+            }
+            Action::Resume => self.operate(&mut world, resume()),
             Action::ForceCompensation => {
                 let event = Event::CompensationForced { actor: "ann".to_owned(), reason: "fraud".to_owned() };
                 self.operate(&mut world, event);
@@ -268,4 +276,8 @@ impl Model {
 
 pub(super) fn retry() -> Event {
     Event::Retried { actor: "ann".to_owned(), reason: "mended".to_owned() }
+}
+
+pub(super) fn resume() -> Event {
+    Event::Resumed { actor: "ann".to_owned(), reason: "seen".to_owned() }
 }

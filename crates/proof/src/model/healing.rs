@@ -1,10 +1,14 @@
 //! Whether a saga ends once nothing goes wrong any more: from any world, each message arrives, each timer fires, whoever
-//! is waited for comes, and an operator retries what is parked.
+//! is waited for comes, and an operator lets go on what is paused and retries what is parked.
 
 use makegood_contracts::command::Direction;
 use makegood_saga::state::Status;
 
-use super::{Answer, Key, Model, Row, Who, World, action::retry, orchestrator::Heard};
+use super::{
+    Answer, Key, Model, Row, Who, World,
+    action::{resume, retry},
+    orchestrator::Heard,
+};
 
 /// Far more rounds than the longest definition has steps, there and back, each with its attempts.
 const ROUNDS: usize = 500;
@@ -48,6 +52,10 @@ impl Model {
             }
         }
         if world.stored != before {
+            return true;
+        }
+        if before.0.paused.is_some() {
+            self.operate(world, resume());
             return true;
         }
         if before.0.parked.is_some() {

@@ -31,6 +31,9 @@ impl Saga {
         if let Some(parked) = &mut state.parked {
             parked.why.clear();
         }
+        if let Some(paused) = &mut state.paused {
+            paused.since = NOW;
+        }
         Self(state)
     }
 
@@ -59,5 +62,6 @@ impl Hash for Saga {
         state.reasons.first().map(|reason| &reason.step).hash(hasher);
         state.called_off.as_ref().map(|reason| &reason.step).hash(hasher);
         state.parked.as_ref().map(|parked| &parked.step).hash(hasher);
+        state.paused.is_some().hash(hasher);
     }
 }

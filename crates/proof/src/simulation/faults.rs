@@ -43,7 +43,7 @@ impl Faults {
             slowness,
             silence,
             between_accidents: Duration::seconds(random.random_range(4..60)),
-            between_operators: Duration::seconds(random.random_range(5..60)),
+            between_operators: Duration::seconds(random.random_range(3..40)),
         }
     }
 

@@ -82,6 +82,7 @@ impl Simulation {
                     checkout_id: checkout,
                     order_id: checkout,
                     cart_id: cart,
+                    email: "ann@example.com".to_owned(),
                     shipping_method: "standard".to_owned(),
                     shipping_address: json!({"country": "GB"}),
                     expected_total: None,
@@ -113,15 +114,20 @@ impl Simulation {
         }
     }
 
-    /// While things go wrong, anything to any saga; afterwards, as the runbook says, whatever is parked is retried.
+    /// While things go wrong, anything to any saga; afterwards, as the runbook says, whatever is paused goes on and
+    /// whatever is parked is retried.
     pub(super) fn operator_acts(&mut self) {
         let next = if self.is_healed { Duration::seconds(10) } else { self.until_next(self.faults.between_operators) };
         self.schedule.after(next, Tick::Operator);
         let live = self.store.live();
         if self.is_healed {
             for saga in live {
-                if self.store.rows.get(&saga).is_some_and(|row| row.state.parked.is_some()) {
-                    self.operate(saga, &retried());
+                let held =
+                    self.store.rows.get(&saga).map(|row| (row.state.paused.is_some(), row.state.parked.is_some()));
+                match held {
+                    Some((true, _)) => self.operate(saga, &resumed()),
+                    Some((false, true)) => self.operate(saga, &retried()),
+                    Some((false, false)) | None => {}
                 }
             }
             return;
@@ -130,9 +136,13 @@ impl Simulation {
             return;
         }
         let saga = live[self.random.random_range(0..live.len())];
-        let event = match self.random.random_range(0..4) {
-            0 => Event::CompensationForced { actor: "ann".to_owned(), reason: "fraud".to_owned() },
-            1 => self.resolution(saga).unwrap_or_else(retried),
+        let (actor, reason) = ("ann".to_owned(), "she has her reasons".to_owned());
+        let event = match self.random.random_range(0..7) {
+            0 => Event::CompensationForced { actor, reason },
+            1 => Event::CancelledByOperator { actor, reason },
+            2 => self.resolution(saga).unwrap_or_else(retried),
+            3 => Event::Paused { actor, reason },
+            4 => resumed(),
             _ => retried(),
         };
         self.operate(saga, &event);
@@ -173,7 +183,7 @@ impl Simulation {
             from_revision: revision,
             from: state,
             to: moved.state,
-            event: event.clone(),
+            event: moved.logged.unwrap_or_else(|| event.clone()),
             at: now,
             effects: moved.effects,
             wake_at: wake_at.filter(|stored| needed.is_some_and(|needed| *stored <= needed)).or(needed),
@@ -188,4 +198,8 @@ impl Simulation {
 
 fn retried() -> Event {
     Event::Retried { actor: "ann".to_owned(), reason: "mended".to_owned() }
+}
+
+fn resumed() -> Event {
+    Event::Resumed { actor: "ann".to_owned(), reason: "it may go on".to_owned() }
 }

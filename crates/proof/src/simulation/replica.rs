@@ -174,7 +174,8 @@ impl Simulation {
             }
         }
         let wake_at = lazily(instance.wake_at, moved.state.wake_at());
-        let Transition { state, effects, .. } = moved;
+        let Transition { state, effects, logged, .. } = moved;
+        let event = logged.unwrap_or(event);
         let one = Move {
             id: task.saga,
             from_revision: instance.revision,
@@ -341,7 +342,9 @@ impl Simulation {
     /// What is out, by saga, step and direction.
     pub(super) fn out(&self) -> Vec<(Uuid, String, Direction)> {
         let mut out = Vec::new();
-        for (id, row) in self.store.rows.iter().filter(|(_, row)| row.state.parked.is_none()) {
+        for (id, row) in
+            self.store.rows.iter().filter(|(_, row)| row.state.parked.is_none() && row.state.paused.is_none())
+        {
             for (index, step) in row.state.steps.iter().enumerate() {
                 let is_out = matches!(step.status, Status::Sent | Status::Undoing);
                 let direction = if step.status == Status::Undoing { Direction::Undo } else { Direction::Do };

@@ -139,19 +139,20 @@ impl Stock {
         }
     }
 
-    /// The sweeper ends holds whose time is over.
-    pub(super) fn sweep(&mut self, now: OffsetDateTime, also_extended: bool) {
+    /// The sweeper ends holds whose time is over; whose they were.
+    pub(super) fn sweep(&mut self, now: OffsetDateTime, also_extended: bool) -> Vec<Uuid> {
         let ends = |row: &HoldRow| {
             row.expires_at <= now && (row.state == State::Held || (also_extended && row.state == State::Extended))
         };
         let due: Vec<Uuid> = self.holds.iter().filter(|(_, row)| ends(row)).map(|(saga, _)| *saga).collect();
-        for saga in due {
-            if let Some(row) = self.holds.get_mut(&saga) {
+        for saga in &due {
+            if let Some(row) = self.holds.get_mut(saga) {
                 let counts = State::Expired.counts() - row.state.counts();
                 row.state = State::Expired;
-                self.post(saga, counts);
+                self.post(*saga, counts);
             }
         }
+        due
     }
 
     pub(super) fn state_of(&self, saga: Uuid) -> Option<State> {

@@ -73,7 +73,8 @@ fn outputs(log: &[LogRow]) -> Map<String, Value> {
     let mut outputs = Map::new();
     for row in log {
         if let Event::Replied { step, direction: Direction::Do, outcome: Outcome::Done { output }, .. }
-        | Event::Resolved { step, output, .. } = &row.event
+        | Event::Resolved { step, output, .. }
+        | Event::StepSkipped { step, output, .. } = &row.event
         {
             outputs.entry(step.clone()).or_insert_with(|| output.clone());
         }

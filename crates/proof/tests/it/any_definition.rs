@@ -24,11 +24,16 @@ enum Stage {
 struct Member {
     can_undo: bool,
     may_be_pending: bool,
+    when: usize,
 }
 
 fn member() -> impl Strategy<Value = Member> {
-    (prop::bool::weighted(0.8), prop::bool::weighted(0.3))
-        .prop_map(|(can_undo, may_be_pending)| Member { can_undo, may_be_pending })
+    let when = prop_oneof![6 => Just(0_usize), 1 => Just(1), 1 => Just(2)];
+    (prop::bool::weighted(0.8), prop::bool::weighted(0.3), when).prop_map(|(can_undo, may_be_pending, when)| Member {
+        can_undo,
+        may_be_pending,
+        when,
+    })
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
@@ -75,11 +80,13 @@ fn definition() -> impl Strategy<Value = String> {
     })
 }
 
-fn written(Member { can_undo, may_be_pending }: Member, count: &mut usize, is_committed: bool) -> String {
+fn written(Member { can_undo, may_be_pending, when }: Member, count: &mut usize, is_committed: bool) -> String {
     *count += 1;
     let undo = if can_undo && !is_committed { format!(", compensate: s.undo_{count}") } else { String::new() };
     let pending = if may_be_pending { ", pending: s.tell_pending" } else { "" };
-    format!("{{ step: s{count}, command: s.do_{count}{undo}{pending} }}")
+    // What there is to read is null, so the one condition holds and the other does not.
+    let when = ["", ", when: $.input.wanted", ", when: { path: $.input.wanted, equals: null }"][when];
+    format!("{{ step: s{count}, command: s.do_{count}{undo}{pending}{when} }}")
 }
 
 /// A state written down and read back, with the outputs from where the log has them.

@@ -20,7 +20,7 @@ pub(crate) fn shipped() -> Vec<(String, String)> {
 }
 
 /// One feature each.
-pub(crate) const SMALL: [(&str, &str); 7] = [
+pub(crate) const SMALL: [(&str, &str); 8] = [
     (
         "sequence",
         "
@@ -95,6 +95,20 @@ steps:
   - parallel:
       - { step: left, command: s.left, compensate: s.undo_left }
       - { step: looked_at, await: looked_at, deadline: 15m, on_deadline: park }
+",
+    ),
+    (
+        "when",
+        "
+saga: when
+version: 1
+steps:
+  - { step: one, command: s.one, compensate: s.undo_one }
+  - { step: never, command: s.never, compensate: s.undo_never, when: $.one.wanted }
+  - parallel:
+      - { step: left, command: s.left, compensate: s.undo_left, when: { path: $.one.wanted, equals: null } }
+      - { step: right, command: s.right, compensate: s.undo_right, when: $.one.wanted }
+  - { step: paid, command: s.paid, pivot: true }
 ",
     ),
     (
