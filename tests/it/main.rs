@@ -1,5 +1,6 @@
 //! System tests: the promises of the design, kept by real processes. One binary, one system at a time.
 
+mod cancel_order;
 mod chaos;
 mod checkout;
 mod cli;

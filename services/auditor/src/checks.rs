@@ -1,6 +1,7 @@
 //! The promises between services, one file each. This is the one list.
 
 mod accepted_checkouts_have_their_saga;
+mod cancelled_orders_are_paid_back;
 mod ended_sagas_decide_their_checkouts;
 mod holds_end_with_their_saga;
 mod one_live_charge_per_order;
@@ -31,6 +32,7 @@ pub(crate) const CROSS_CHECKS: &[CrossCheck] = &[
     ended_sagas_decide_their_checkouts::CHECK,
     one_live_charge_per_order::CHECK,
     paid_is_what_the_order_costs::CHECK,
+    cancelled_orders_are_paid_back::CHECK,
     provider_books_equal_ours::CHECK,
     holds_end_with_their_saga::CHECK,
     operations_are_what_the_provider_did::CHECK,

@@ -16,15 +16,19 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
+    config::Config,
     shipment::{State, Step},
     store::{self, LockedShipment},
 };
 
-pub(crate) fn participant(worker: Worker) -> Participant {
+pub(crate) fn participant(worker: Worker, config: &Config) -> Participant {
+    let handover_delay_seconds = config.handover_delay_seconds;
     Participant::new("fulfillment", worker)
         .action("create_shipments", create_shipments::handle)
         .undo("cancel_shipments", cancel_shipments::handle)
-        .action("release_shipments", release_shipments::handle)
+        .action("release_shipments", async move |tx: &mut PgConnection, jobs: &[Job<_>]| {
+            release_shipments::handle(tx, jobs, handover_delay_seconds).await
+        })
         .action("withdraw_shipments", withdraw_shipments::handle)
 }
 
@@ -34,6 +38,7 @@ async fn move_all<I>(
     jobs: &[Job<I>],
     to: State,
     rule: fn(State) -> Step,
+    handover_delay_seconds: u32,
 ) -> anyhow::Result<Vec<Outcome>> {
     let saga_ids: Vec<Uuid> = jobs.iter().map(|job| job.key.saga_id).collect();
     let mut by_saga: HashMap<Uuid, Vec<LockedShipment>> = HashMap::new();
@@ -58,7 +63,7 @@ async fn move_all<I>(
             }
         }
     }
-    store::move_shipments(tx, &moving, to).await?;
+    store::move_shipments(tx, &moving, to, handover_delay_seconds).await?;
     Ok(outcomes)
 }
 

@@ -43,7 +43,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// Handles commands, hands released shipments to the carrier, and tells what has shipped, until shutdown.
 pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {
     tokio::try_join!(
-        commands::participant(worker.clone()).run(),
+        commands::participant(worker.clone(), &config).run(),
         shipment_handover::run(worker.clone(), &config),
         event_log::relay(worker, "fulfillment"),
     )?;

@@ -39,8 +39,13 @@ pub(crate) async fn lock_shipments(tx: &mut PgConnection, saga_ids: &[Uuid]) -> 
         .collect()
 }
 
-/// Moves locked shipments; a released one is due for the carrier at once. Nothing is sent when nothing moves.
-pub(crate) async fn move_shipments(tx: &mut PgConnection, ids: &[Uuid], to: State) -> anyhow::Result<()> {
+/// Moves locked shipments; a released one is due for the carrier after the delay. Nothing is sent when nothing moves.
+pub(crate) async fn move_shipments(
+    tx: &mut PgConnection,
+    ids: &[Uuid],
+    to: State,
+    handover_delay_seconds: u32,
+) -> anyhow::Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -48,12 +53,13 @@ pub(crate) async fn move_shipments(tx: &mut PgConnection, ids: &[Uuid], to: Stat
         r"
         update shipment
         set state = $2, version = version + 1, changed_at = now(),
-            handover_due_at = case when $2 = 'released' then now() end
+            handover_due_at = case when $2 = 'released' then now() + make_interval(secs => $3) end
         where id = any($1)
         ",
     )
     .bind(ids)
     .bind(to.as_str())
+    .bind(f64::from(handover_delay_seconds))
     .execute(tx)
     .await
     .context("moving shipments")?;

@@ -9,7 +9,10 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 use tokio::sync::RwLock;
 
 /// What ships with Makegood.
-const SHIPPED: &[(&str, &str)] = &[("checkout.v1.yaml", include_str!("../../../saga-definitions/checkout.v1.yaml"))];
+const SHIPPED: &[(&str, &str)] = &[
+    ("checkout.v1.yaml", include_str!("../../../saga-definitions/checkout.v1.yaml")),
+    ("cancel-order.v1.yaml", include_str!("../../../saga-definitions/cancel-order.v1.yaml")),
+];
 
 /// All known versions. Cheap to clone.
 #[derive(Debug, Clone, Default)]

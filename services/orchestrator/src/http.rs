@@ -1,6 +1,7 @@
 //! The admin address of sagas: all routes on one screen.
 
 mod bulk;
+mod get_graph;
 mod get_saga;
 mod list_audit;
 mod list_sagas;
@@ -41,6 +42,7 @@ pub fn router(http: HttpContext, bus: Bus) -> Router {
     Router::new()
         .route("/v1/admin/sagas", get(list_sagas::list_sagas).post(start_saga::start_saga))
         .route("/v1/admin/sagas/{id}", get(get_saga::get_saga))
+        .route("/v1/admin/sagas/{id}/graph", get(get_graph::get_graph))
         .route("/v1/admin/sagas/{id}/retry", post(operate::retry_saga::retry_saga))
         .route("/v1/admin/sagas/{id}/skip", post(operate::skip_step::skip_step))
         .route("/v1/admin/sagas/{id}/compensate", post(operate::compensate_saga::compensate_saga))
@@ -64,6 +66,7 @@ pub fn router(http: HttpContext, bus: Bus) -> Router {
         list_sagas::list_sagas,
         start_saga::start_saga,
         get_saga::get_saga,
+        get_graph::get_graph,
         operate::retry_saga::retry_saga,
         operate::skip_step::skip_step,
         operate::compensate_saga::compensate_saga,

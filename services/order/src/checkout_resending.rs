@@ -1,4 +1,4 @@
-//! The checkout as its own outbox: what its saga has not been seen to know is told again.
+//! The checkout as its own outbox: what its saga has not been seen to know is told again. So are cancellations of orders.
 //!
 //! A row is due five seconds after it was written and then less and less often. Its timer is cleared by the commands
 //! that show that the saga knows: opening shows the start, a required action or the end shows the confirmation,
@@ -10,7 +10,10 @@ use anyhow::Context as _;
 use makegood_messaging::{bus::Bus, worker::Worker};
 use sqlx::PgPool;
 
-use crate::saga_message::{self, RequestedCheckout, SagaMessages};
+use crate::{
+    order_cancellation,
+    saga_message::{self, RequestedCheckout, SagaMessages},
+};
 
 /// Rows in one round: a few messages' worth.
 const MAX_ROUND: i64 = 512;
@@ -68,7 +71,8 @@ fn messages(due: &[Due]) -> anyhow::Result<SagaMessages> {
 
 /// One round; true when there may be more to do at once.
 async fn resend_due(db: &PgPool, bus: &Bus) -> anyhow::Result<bool> {
-    let messages = take_due(db).await?;
+    let mut messages = take_due(db).await?;
+    messages.starts.extend(order_cancellation::take_due(db).await?);
     let count = messages.starts.len().max(messages.signals.len()).max(messages.cancels.len());
     if count > 0 {
         tracing::info!(

@@ -1,10 +1,12 @@
-//! The commands by which the order service takes part in its own checkouts' sagas: the one list.
+//! The commands by which the order service takes part in the sagas of its checkouts and cancellations: the one list.
 
+mod begin_cancel;
 mod close_checkout;
+mod end_cancel;
 mod open_checkout;
 mod require_action;
 
-use makegood_contracts::order::{CLOSE_CHECKOUT, OPEN_CHECKOUT, REQUIRE_ACTION};
+use makegood_contracts::order::{BEGIN_CANCEL, CLOSE_CHECKOUT, END_CANCEL, OPEN_CHECKOUT, REQUIRE_ACTION};
 use makegood_messaging::{participant::Participant, worker::Worker};
 
 /// The service's name on the wire: of its commands, its consumers and its database.
@@ -15,6 +17,8 @@ pub(crate) fn participant(worker: Worker) -> Participant {
         .action(verb(OPEN_CHECKOUT), open_checkout::handle)
         .action(verb(REQUIRE_ACTION), require_action::handle)
         .action(verb(CLOSE_CHECKOUT), close_checkout::handle)
+        .action(verb(BEGIN_CANCEL), begin_cancel::handle)
+        .action(verb(END_CANCEL), end_cancel::handle)
 }
 
 /// `open_checkout` of `order.open_checkout`.

@@ -1,6 +1,7 @@
 //! The HTTP of checkouts and orders: all routes on one screen.
 
 mod cancel_checkout;
+mod cancel_order;
 mod checkout_json;
 mod confirm_checkout;
 mod get_checkout;
@@ -63,6 +64,7 @@ pub(crate) fn router(http: HttpContext, bus: Bus, config: &Config) -> Router {
         .route("/v1/checkouts/{checkout}/cancel", post(cancel_checkout::cancel_checkout))
         .route("/v1/orders", get(list_orders::list_orders))
         .route("/v1/orders/{order}", get(get_order::get_order))
+        .route("/v1/orders/{order}/cancel", post(cancel_order::cancel_order))
         .route("/v1/orders/{order}/events", get(order_events::order_events))
         .with_state(shared)
 }
@@ -79,6 +81,7 @@ fn places(count: u32) -> Arc<Semaphore> {
     cancel_checkout::cancel_checkout,
     list_orders::list_orders,
     get_order::get_order,
+    cancel_order::cancel_order,
     order_events::order_events,
 ))]
 struct Api;

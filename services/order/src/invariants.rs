@@ -51,13 +51,35 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         promise: "P8",
         name: "order_and_checkout_agree",
-        says: "An opened checkout has its order, in the same state and with the same total.",
+        says: "An opened checkout has its order, in the same state (unless cancelled since) and with the same total.",
         sql: r#"
             select c.id::text, jsonb_build_object('checkout', c.status, 'order', o.status, 'total_minor', o.total_minor)
             from checkout c left join orders o on o.id = c.order_id
             where c.opened_at is not null
               and (o.id is null or o.total_minor <> c.opened_total_minor or o.currency <> c.currency
                    or o.status <> case when c.decided_at is null then 'pending' else c.status end)
+              and not (o.status = 'cancelled' and c.status = 'completed' and exists (
+                   select from order_cancellation x where x.order_id = o.id and x.status = 'completed'))
+        "#,
+    },
+    Invariant {
+        promise: "P3",
+        name: "wishes_to_cancel_are_decided",
+        says: "No cancellation of an order is undecided for more than a day, and one whose saga may not run is told again.",
+        sql: r#"
+            select id::text, jsonb_build_object('order', order_id, 'status', status)
+            from order_cancellation
+            where decided_at is null and (created_at < now() - interval '1 day' or (status = 'requested' and resend_at is null))
+        "#,
+    },
+    Invariant {
+        promise: "P8",
+        name: "cancelled_orders_were_not_shipped",
+        says: "An order whose cancellation went through is cancelled, and nothing of it has left.",
+        sql: r#"
+            select o.id::text, jsonb_build_object('status', o.status, 'fulfillment_status', o.fulfillment_status)
+            from order_cancellation c join orders o on o.id = c.order_id
+            where c.status = 'completed' and (o.status <> 'cancelled' or o.fulfillment_status <> 'unfulfilled')
         "#,
     },
     Invariant {

@@ -5,11 +5,13 @@
 //! (`commands`): open with an order, waiting for the buyer, decided. Requests wait for that (`waiting`)
 //! and are answered from facts that never change (`checkout_answer`), so that every caller of a key gets the same bytes.
 //!
+//! A completed order is cancelled by a saga of its own (`order_cancellation`), which is told in the same way.
+//!
 //! Reading order: `checkout` and `order` are the rules, pure; `checkout_row` and `order_state` are what the tables hold;
 //! then accepting, commands, `order_shipping`, resending, HTTP, and `invariants`, which prove it all afterwards.
 //!
 //! Absent on purpose: this service reads no cart (a cart's id proves whose it is by its seal), prices nothing,
-//! and sees no card number. Cancelling a completed order and returning it are not in this release.
+//! and sees no card number. Returning an order is not in this release.
 
 mod config;
 
@@ -18,6 +20,7 @@ mod order;
 mod payment_method;
 
 mod checkout_row;
+mod order_cancellation;
 mod order_state;
 
 mod checkout_accepting;

@@ -60,7 +60,7 @@ const BOOKS: [(&str, &str); 5] = [
 ];
 
 /// Where it is broken, and which checks say so.
-const BREAKS: [(&str, &str, &[&str]); 6] = [
+const BREAKS: [(&str, &str, &[&str]); 7] = [
     ("orchestrator", "delete from finished_saga where state = 'compensated'", &["accepted_checkouts_have_their_saga"]),
     ("order", "update checkout set status = 'failed' where status = 'completed'", &["ended_sagas_decide_their_checkouts", "paid_is_what_the_order_costs"]),
     ("inventory", "update hold set state = 'allocated' where state = 'committed'", &["holds_end_with_their_saga"]),
@@ -72,6 +72,12 @@ const BREAKS: [(&str, &str, &[&str]); 6] = [
          insert into provider_operation (operation_id, kind, authorization_id, content_hash, amount_minor, status, provider_reference)
          values ('00000000-0000-7000-8000-000000000024', 'authorize', '00000000-0000-7000-8000-000000000024', '', 500, 'succeeded', 'd')",
         &["one_live_charge_per_order", "operations_are_what_the_provider_did"],
+    ),
+    (
+        "order",
+        "insert into order_cancellation (id, order_id, account_id, livemode, status, decided_at)
+         select gen_random_uuid(), id, account_id, livemode, 'completed', now() from orders where status = 'completed'",
+        &["cancelled_orders_are_paid_back"],
     ),
     ("sandbox", "update charge set captured_minor = 499 where state = 'captured'", &["provider_books_equal_ours"]),
 ];

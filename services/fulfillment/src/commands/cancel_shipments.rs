@@ -7,5 +7,5 @@ use sqlx::PgConnection;
 use crate::shipment::State;
 
 pub(crate) async fn handle(tx: &mut PgConnection, jobs: &[Job<OwnShipments>]) -> anyhow::Result<Vec<Outcome>> {
-    super::move_all(tx, jobs, State::Cancelled, State::cancel).await
+    super::move_all(tx, jobs, State::Cancelled, State::cancel, 0).await
 }

@@ -6,6 +6,10 @@ use sqlx::PgConnection;
 
 use crate::shipment::State;
 
-pub(crate) async fn handle(tx: &mut PgConnection, jobs: &[Job<OwnShipments>]) -> anyhow::Result<Vec<Outcome>> {
-    super::move_all(tx, jobs, State::Released, State::release).await
+pub(crate) async fn handle(
+    tx: &mut PgConnection,
+    jobs: &[Job<OwnShipments>],
+    handover_delay_seconds: u32,
+) -> anyhow::Result<Vec<Outcome>> {
+    super::move_all(tx, jobs, State::Released, State::release, handover_delay_seconds).await
 }

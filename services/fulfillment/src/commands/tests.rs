@@ -41,7 +41,7 @@ pub(crate) async fn create(pool: &PgPool, saga: Uuid) -> Vec<Uuid> {
 pub(crate) async fn release(pool: &PgPool, sagas: &[Uuid]) -> Vec<Outcome> {
     let jobs: Vec<_> = sagas.iter().map(|saga| job(*saga, "release_shipments", OwnShipments {})).collect();
     let mut tx = pool.begin().await.expect("begins");
-    let outcomes = release_shipments::handle(&mut tx, &jobs).await.expect("releases");
+    let outcomes = release_shipments::handle(&mut tx, &jobs, 0).await.expect("releases");
     tx.commit().await.expect("commits");
     outcomes
 }

@@ -31,7 +31,7 @@ pub(crate) async fn handle(tx: &mut PgConnection, jobs: &[Job<WithdrawShipments>
             moving.extend(cancellable.map(|shipment| shipment.id));
         }
     }
-    store::move_shipments(tx, &moving, State::Cancelled).await?;
+    store::move_shipments(tx, &moving, State::Cancelled, 0).await?;
     Ok(outcomes)
 }
 

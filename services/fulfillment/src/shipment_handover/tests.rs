@@ -33,6 +33,7 @@ impl TestCarrier {
         let config = Config {
             carrier_url: Some(carrier_url),
             carrier_callback_url: Some("http://shop/v1/carrier/callbacks".to_owned()),
+            handover_delay_seconds: 0,
         };
         let carrier = Carrier::from_config(&config).expect("configured").expect("there is one");
         (test_carrier, carrier)

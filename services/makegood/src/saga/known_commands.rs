@@ -13,9 +13,12 @@ pub(super) const KNOWN_COMMANDS: &[&str] = &[
     inventory::ALLOCATE_STOCK,
     inventory::DEALLOCATE_STOCK,
     inventory::COMMIT_STOCK,
+    inventory::RESTOCK_SALE,
     order::OPEN_CHECKOUT,
     order::REQUIRE_ACTION,
     order::CLOSE_CHECKOUT,
+    order::BEGIN_CANCEL,
+    order::END_CANCEL,
     payment::AUTHORIZE_PAYMENT,
     payment::VOID_PAYMENT,
     payment::CAPTURE_PAYMENT,
@@ -23,6 +26,7 @@ pub(super) const KNOWN_COMMANDS: &[&str] = &[
     fulfillment::CREATE_SHIPMENTS,
     fulfillment::CANCEL_SHIPMENTS,
     fulfillment::RELEASE_SHIPMENTS,
+    fulfillment::WITHDRAW_SHIPMENTS,
 ];
 
 #[cfg(test)]

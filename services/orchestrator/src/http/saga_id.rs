@@ -1,10 +1,11 @@
-//! The id in the path: a saga's, or the checkout's that it belongs to, which is the same UUID.
+//! The id in the path: a saga's, or the checkout's or the cancellation's that it belongs to, which is the same UUID.
 
 use makegood_chassis::problem::Problem;
-use makegood_contracts::id::{CheckoutId, SagaId};
+use makegood_contracts::id::{CancellationId, CheckoutId, SagaId};
 use uuid::Uuid;
 
 pub(super) fn parse(text: &str) -> Result<Uuid, Problem> {
     let saga = text.parse::<SagaId>().map(|id| id.uuid());
-    saga.or_else(|_| text.parse::<CheckoutId>().map(|id| id.uuid())).map_err(|_| Problem::not_found("saga", text))
+    let saga = saga.or_else(|_| text.parse::<CheckoutId>().map(|id| id.uuid()));
+    saga.or_else(|_| text.parse::<CancellationId>().map(|id| id.uuid())).map_err(|_| Problem::not_found("saga", text))
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bulk;
+mod graph;
 mod operations;
 mod seen_sagas;
 mod timers;

@@ -4,7 +4,8 @@ use makegood_chassis::idempotency::Answer;
 use makegood_contracts::{
     event::Event,
     fulfillment::{SHIPMENT_SHIPPED, ShipmentShipped},
-    order::{CloseCheckout, OpenCheckout, RequireAction},
+    orchestrator::{Ending, Reason},
+    order::{BeginCancel, CloseCheckout, EndCancel, EndedCancellation, OpenCheckout, RequireAction},
     reply::Outcome,
 };
 use makegood_testing::{SHOP, TestDatabase, job};
@@ -13,7 +14,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{close_checkout, open_checkout, require_action};
+use super::{begin_cancel, close_checkout, end_cancel, open_checkout, require_action};
 use crate::{
     MIGRATOR,
     checkout::Status,
@@ -48,7 +49,34 @@ pub(crate) async fn require(pool: &PgPool, id: Uuid, reason: &str) {
     assert_eq!(outcomes, [Outcome::done()]);
 }
 
-async fn ship(pool: &PgPool, order: Uuid, shipment: Uuid) {
+/// Begins a cancellation.
+pub(crate) async fn begin(db: &PgPool, id: Uuid) -> Outcome {
+    let mut tx = db.begin().await.expect("begins");
+    let jobs = [job(id, "begin_cancel", BeginCancel { cancellation_id: id })];
+    let outcomes = begin_cancel::handle(&mut tx, &jobs).await.expect("begins");
+    tx.commit().await.expect("commits");
+    outcomes[0].clone()
+}
+
+/// Ends a cancellation, twice in one batch.
+pub(crate) async fn end(db: &PgPool, id: Uuid, refused_for: Option<&str>) -> Vec<Outcome> {
+    let end = EndCancel {
+        ended: if refused_for.is_some() { Ending::Compensated } else { Ending::Completed },
+        reason: refused_for.map(|code| Reason {
+            step: "withdraw_shipments".to_owned(),
+            code: code.to_owned(),
+            detail: "No.".to_owned(),
+        }),
+        input: EndedCancellation { cancellation_id: id },
+    };
+    let mut tx = db.begin().await.expect("begins");
+    let jobs = [job(id, "finally", end.clone()), job(id, "finally", end)];
+    let outcomes = end_cancel::handle(&mut tx, &jobs).await.expect("ends");
+    tx.commit().await.expect("commits");
+    outcomes
+}
+
+pub(crate) async fn ship(pool: &PgPool, order: Uuid, shipment: Uuid) {
     let data = ShipmentShipped { shipment_id: shipment, order_id: order, tracking_number: "T1".to_owned() };
     let event = Event {
         id: Uuid::now_v7(),
@@ -65,7 +93,7 @@ async fn ship(pool: &PgPool, order: Uuid, shipment: Uuid) {
 }
 
 /// (name, version, fulfillment status) of an order's events, by version.
-async fn events(pool: &PgPool, order: Uuid) -> Vec<(String, i64, String)> {
+pub(crate) async fn events(pool: &PgPool, order: Uuid) -> Vec<(String, i64, String)> {
     sqlx::query_as("select name, version, data ->> 'fulfillment_status' from event_log where data ->> 'order_id' = $1 order by version")
         .bind(order.to_string())
         .fetch_all(pool)

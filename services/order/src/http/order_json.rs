@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use makegood_contracts::{
     cart::PricedLine,
-    id::{CheckoutId, OrderId, ShipmentId},
+    id::{CancellationId, CheckoutId, OrderId, ShipmentId},
     money::{Money, MoneyJson},
 };
 use serde::Serialize;
@@ -17,7 +17,9 @@ use crate::order_state::LeftShipment;
 /// The columns of [`OrderRow`].
 macro_rules! order_columns {
     () => {
-        "id, checkout_id, email, status, fulfillment_status, total_minor, currency, lines, reference, shipments, version, created_at"
+        "id, checkout_id, email, status, fulfillment_status, total_minor, currency, lines, reference, shipments, version, created_at, \
+         (select jsonb_build_object('id', c.id, 'status', c.status, 'failure_code', c.failure_code) \
+          from order_cancellation c where c.order_id = orders.id order by c.id desc limit 1) as cancellation"
     };
 }
 pub(super) use order_columns;
@@ -36,6 +38,15 @@ pub(super) struct OrderRow {
     shipments: Json<Vec<LeftShipment>>,
     pub(super) version: i64,
     created_at: OffsetDateTime,
+    cancellation: Option<Json<CancellationColumns>>,
+}
+
+/// The newest cancellation, as the row has it.
+#[derive(serde::Deserialize)]
+struct CancellationColumns {
+    id: Uuid,
+    status: String,
+    failure_code: Option<String>,
 }
 
 /// An order.
@@ -61,8 +72,21 @@ pub(super) struct OrderJson {
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     created_at: OffsetDateTime,
+    /// The newest wish to cancel it once it was completed; null if there was none.
+    cancellation: Option<CancellationJson>,
     /// Grows by one with each change; the ETag is made of it.
     version: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderCancellation)]
+struct CancellationJson {
+    #[schema(value_type = String, example = "cnl_0198f0c2a3b47c5d8e9f0a1b2c3d4e62")]
+    id: CancellationId,
+    /// `requested`, `started`, `completed` or `refused`.
+    status: String,
+    /// Why it was refused, such as `shipment_handed_over`.
+    failure_code: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -109,6 +133,11 @@ impl OrderRow {
             reference: self.reference,
             shipments: shipments.collect(),
             created_at: self.created_at,
+            cancellation: self.cancellation.map(|Json(one)| CancellationJson {
+                id: CancellationId::from_uuid(one.id),
+                status: one.status,
+                failure_code: one.failure_code,
+            }),
             version: self.version,
         })
     }

@@ -21,21 +21,21 @@ use crate::{
     test_checkout::ending,
 };
 
-struct Door {
-    database: TestDatabase,
-    shop: ShopApi,
+pub(super) struct Door {
+    pub(super) database: TestDatabase,
+    pub(super) shop: ShopApi,
 }
 
 /// What a response says.
 #[derive(Debug, Clone, PartialEq)]
-struct Said {
-    status: u16,
-    body: String,
-    replayed: bool,
+pub(super) struct Said {
+    pub(super) status: u16,
+    pub(super) body: String,
+    pub(super) replayed: bool,
 }
 
 impl Said {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("JSON")
     }
 
@@ -45,7 +45,7 @@ impl Said {
 }
 
 impl Door {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let database = TestDatabase::create("order", &MIGRATOR).await;
         let bus = Bus::connect(&nats_url(), "order-test").await.expect("connects");
         let config = Config { max_open_checkouts_in_flight: 5_000, max_order_event_streams: 1 };
@@ -53,7 +53,7 @@ impl Door {
         Self { database, shop }
     }
 
-    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Said {
+    pub(super) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Said {
         let route = (method.parse().expect("a method"), path);
         let (status, headers, body) = self.shop.send_for_text(&self.shop.server, route, headers, body).await;
         Said { status: status.as_u16(), body, replayed: headers.contains_key("idempotency-replayed") }
@@ -67,7 +67,7 @@ impl Door {
         })
     }
 
-    fn confirming(&self) -> Value {
+    pub(super) fn confirming(&self) -> Value {
         let mut request = self.request();
         request["confirm"] = json!(true);
         request["payment_method"] = json!("pm_card_visa");
@@ -75,7 +75,7 @@ impl Door {
     }
 
     /// Plays the saga's first steps for the next accepted checkout.
-    async fn open_next(&self) -> Uuid {
+    pub(super) async fn open_next(&self) -> Uuid {
         loop {
             let accepted: Option<Uuid> = sqlx::query_scalar("select id from checkout where status = 'accepted'")
                 .fetch_optional(&self.database.db)
