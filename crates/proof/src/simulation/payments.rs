@@ -292,7 +292,10 @@ impl Simulation {
                 provider_reference: None,
                 refusal: Refusal { code: "no_answer".to_owned(), decline_code: None },
             },
-            said => said,
+            said @ (Said::Succeeded { .. }
+            | Said::Declined { .. }
+            | Said::ActionRequired { .. }
+            | Said::Unknown { .. }) => said,
         };
         let Some((key, outcome, is_changed)) = self.save(errand.operation_id, &said) else { return };
         match errand.in_hand {

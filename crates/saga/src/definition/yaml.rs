@@ -36,6 +36,7 @@ pub(super) struct Document {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a definition has a few of them, once")]
 pub(super) enum Entry {
     Command(CommandEntry),
     Await(AwaitEntry),

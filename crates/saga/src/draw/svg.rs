@@ -87,7 +87,7 @@ impl<'a> Drawing<'a> {
         let step_width = widest.unwrap_or_default();
         let most = definition.stages.iter().map(std::ops::Range::len).max().unwrap_or(1);
         let forward_width = if most > 1 { most * (step_width + BESIDE) - BESIDE + 2 * GROUP } else { step_width };
-        let undo_width = undos(definition, 0..definition.steps.len()).map(|undo| width(undo)).max().unwrap_or_default();
+        let undo_width = undos(definition, 0..definition.steps.len()).map(width).max().unwrap_or_default();
         Self {
             definition,
             state,

@@ -86,8 +86,10 @@ pub(super) async fn cancel_order(
     let response = idempotency::once(&shared.http.db, Some(&claim), move |tx| {
         Box::pin(async move {
             let (answer, requested) = cancel(tx, account, wish).await?;
-            // Nobody listens when the request was cut off; then the row is due in a few seconds.
-            drop(requested.map(|requested| sender.send(requested)));
+            if let Some(requested) = requested {
+                // Nobody listens when the request was cut off; then the row is due in a few seconds.
+                sender.send(requested).ok();
+            }
             Ok(answer)
         })
     })

@@ -69,7 +69,7 @@ pub(super) async fn fill(db: &PgPool, count: u64) -> anyhow::Result<()> {
             .execute(db)
             .await
             .context("filling in finished sagas")?;
-        if last % (20 * PART) == 0 {
+        if last.is_multiple_of(20 * PART) {
             say(&format!("{last} of {count} finished sagas are in the tables"));
         }
     }
