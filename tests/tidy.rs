@@ -19,12 +19,14 @@ const ASSEMBLES_SERVICES: &str = "services/makegood";
 const OUTSIDE_WORLD: &str = "makegood-sandbox";
 
 /// What the engine must not know: another runtime, a database, a clock, the world.
-const IMPURE: [&str; 12] = [
+const IMPURE: [&str; 14] = [
     "tokio",
     "sqlx",
     "async fn",
     "async move",
-    ".await",
+    ".await;",
+    ".await?",
+    ".await)",
     "SystemTime",
     "Instant",
     "now_utc",

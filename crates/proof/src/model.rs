@@ -92,6 +92,8 @@ impl Model {
         });
         for command in commands.chain(definition.finally.as_mut()) {
             command.retry.attempts = ATTEMPTS;
+            // Participants answer without an output here.
+            command.output = None;
         }
         Self { definition, bug, faults, pivot }
     }

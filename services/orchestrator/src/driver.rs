@@ -9,7 +9,10 @@ mod advance;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use makegood_contracts::subject;
+use makegood_contracts::{
+    orchestrator::{START_SAGA, StartSaga},
+    subject,
+};
 use makegood_messaging::{
     at_hand::AtHand,
     backoff::Backoff,
@@ -138,6 +141,11 @@ impl Driver {
     async fn settle(&mut self, inbox: Inbox) -> Option<Outgoing> {
         let Self { worker, advance, cache, .. } = self;
         let mut outgoing = Outgoing::default();
+        for start in &inbox.starts {
+            if advance.definitions.newest(&start.definition).is_none() && !park_unknown_start(worker, start).await {
+                return None;
+            }
+        }
         for starts in inbox.starts.chunks(MAX_EVENTS) {
             outgoing.merge(until_done(worker, async || advance.start(cache, starts).await).await?);
         }
@@ -152,6 +160,14 @@ impl Driver {
         }
         Some(outgoing)
     }
+}
+
+/// Parks a start of a definition that this replica does not have. False when shutdown came first.
+async fn park_unknown_start(worker: &Worker, start: &StartSaga) -> bool {
+    let reason = format!("there is no definition `{}`, which saga {} is to run", start.definition, start.saga_id);
+    let payload = serde_json::to_vec(start).unwrap_or_else(|error| error.to_string().into_bytes());
+    let letter = DeadLetter { subject: &subject::command(START_SAGA), payload: &payload, reason, deliveries: 1 };
+    dead_letter::park(&worker.db, &worker.shutdown, letter).await
 }
 
 /// Parks a reply that no saga, or no step of its saga, has asked for. False when shutdown came first.

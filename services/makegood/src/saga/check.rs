@@ -108,10 +108,10 @@ mod tests {
         let yaml = "saga: a\nversion: 1\nsteps:\n  - { step: x, command: shop.wrap_gift }\n";
         let result = check("flow.yaml".to_owned(), yaml, |command| KNOWN_COMMANDS.contains(&command));
         let line = format!("{}:{}", result.file, result.problems[0]);
-        assert!(line.starts_with("flow.yaml:4:24: step `x`: `shop.wrap_gift` is no known command"), "{line}");
+        assert!(line.starts_with("flow.yaml:4:25: step `x`: `shop.wrap_gift` is no known command"), "{line}");
         let json = serde_json::to_value(&result).expect("it is JSON");
         assert_eq!(json["problems"][0]["line"], 4);
-        assert_eq!(json["problems"][0]["column"], 24);
+        assert_eq!(json["problems"][0]["column"], 25);
         assert_eq!(json["problems"][0]["step"], "x");
     }
 
