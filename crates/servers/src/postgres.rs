@@ -107,6 +107,8 @@ fn arguments(data: &Path, port: u16, socket_folder: Option<&str>, durability: Du
         // Many small commits: checkpoints seldom, so that few pages are logged in full. (This build has no lz4 for those.)
         "max_wal_size=4GB".to_owned(),
         "checkpoint_timeout=15min".to_owned(),
+        // Plans that were made while a table was empty are kept until its statistics come: within seconds, not minutes.
+        "autovacuum_naptime=10s".to_owned(),
         "jit=off".to_owned(),
     ];
     if cfg!(target_os = "linux") {
