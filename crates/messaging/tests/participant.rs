@@ -11,7 +11,9 @@ use makegood_contracts::{
     subject,
 };
 use makegood_messaging::{
+    barrier,
     bus::Bus,
+    insert_first,
     participant::{Job, Participant},
     worker::Worker,
 };
@@ -56,6 +58,7 @@ impl Bench {
                 batches.borrow_mut().push(jobs.len());
                 put_notes(tx, jobs).await
             })
+            .statement("stamp_note", stamp_notes)
             .undo("take_note", take_notes);
         let running = tokio::task::spawn_local(participant.run());
         let reply_to = format!("reply.{service}");
@@ -111,6 +114,17 @@ async fn put_notes(tx: &mut PgConnection, jobs: &[Job<String>]) -> anyhow::Resul
     Ok(jobs.iter().map(|_| Outcome::done()).collect())
 }
 
+/// Effect and outcome in one statement.
+async fn stamp_notes(connection: &mut PgConnection, jobs: &[Job<String>]) -> anyhow::Result<Vec<Outcome>> {
+    let outcomes = vec![Outcome::done(); jobs.len()];
+    let decided: Vec<_> = jobs.iter().map(|job| &job.key).zip(&outcomes).collect();
+    let notes: Vec<String> = jobs.iter().map(|job| job.input.clone()).collect();
+    let sql =
+        concat!("with stamped as (insert into effect select * from unnest($1::uuid[], $5::text[])) ", insert_first!());
+    barrier::statement(connection, sql, &decided, |query| query.bind(notes)).await?;
+    Ok(outcomes)
+}
+
 async fn take_notes(tx: &mut PgConnection, jobs: &[Job<String>]) -> anyhow::Result<Vec<Outcome>> {
     sqlx::query("delete from effect where saga_id = any($1)")
         .bind(jobs.iter().map(|job| job.key.saga_id).collect::<Vec<_>>())
@@ -161,6 +175,39 @@ async fn a_command_that_comes_many_times_takes_effect_once_and_is_answered_each_
         }
         assert_eq!(bench.effects().await, 200);
         assert!(bench.seen.borrow().iter().any(|size| *size > 50), "commands are handled in batches");
+        bench.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_verb_of_one_statement_takes_effect_once_and_not_after_its_undo() {
+    local(async {
+        let bench = Bench::start("t-statement").await;
+        let mut replies = bench.listen().await;
+        let subject = subject::command(&format!("{}.stamp_note", bench.service));
+        let known: Vec<_> = (0..20).map(|_| bench.command(Uuid::now_v7(), Direction::Do, "x")).collect();
+        bench.bus.publish_all(&subject, &known).await.expect("published");
+        assert!(take_replies(&mut replies, known.len()).await.iter().all(is_done));
+        let undone = Uuid::now_v7();
+        bench.send(&[bench.command(undone, Direction::Undo, "x")]).await;
+        take_replies(&mut replies, 1).await;
+        // One message: repeats, one that comes after its undo, poison, and one that is new.
+        let mut mixed = known.clone();
+        mixed.push(bench.command(undone, Direction::Do, "x"));
+        mixed.push(bench.command(Uuid::now_v7(), Direction::Do, "poison"));
+        mixed.push(bench.command(Uuid::now_v7(), Direction::Do, "x"));
+        bench.bus.publish_all(&subject, &mixed).await.expect("published");
+        let answers = take_replies(&mut replies, mixed.len()).await;
+        let of = |command: &Command| answers.iter().find(|reply| reply.key == command.key).expect("answered");
+        assert!(known.iter().all(|command| is_done(of(command))), "{answers:?}");
+        assert!(
+            matches!(&of(&mixed[20]).outcome, Outcome::Refused { code, .. } if code == "compensated"),
+            "{answers:?}"
+        );
+        assert!(matches!(of(&mixed[21]).outcome, Outcome::Failed { retryable: false, .. }), "{answers:?}");
+        assert!(is_done(of(&mixed[22])), "{answers:?}");
+        assert_eq!(bench.effects().await, 21);
         bench.stop().await;
     })
     .await;

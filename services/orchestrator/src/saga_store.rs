@@ -115,8 +115,8 @@ pub(crate) fn learn(context: &mut Map<String, Value>, event: Event) {
 
 /// Inserts sagas that do not exist yet, with the first row of their log. Returns the ids that were new.
 ///
-/// One whose every step is skipped ends as it starts. A saga that has ended is not in `saga` any more, but its log is there. Should one end at this very moment, the log's key
-/// fails the statement, and the next attempt sees it.
+/// One whose every step is skipped ends as it starts. A saga that has ended is not in `saga` any more, but its log is there.
+/// Should one end at this very moment, the log's key fails the statement, and the next attempt sees it.
 pub(crate) async fn start(
     conn: &mut PgConnection,
     starts: &[(&StartSaga, &Instance, &LogRow)],
