@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::layout;
+use crate::{layout, waiting};
 
 /// Longer than any request may take: parked duplicates wait up to 20 s, `Prefer: wait` up to 30 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
@@ -204,12 +204,23 @@ impl Api {
     /// The checkout's final status. Processes may die meanwhile, so an answer that does not come is asked for again.
     pub async fn wait_until_ended(&self, checkout: &str, within: Duration) -> String {
         let path = format!("/v1/checkouts/{checkout}");
-        crate::until(&format!("{checkout} is decided"), within, async || {
+        let ended = waiting::in_time(within, async || {
             let answer = self.get(&path, As::Buyer).await.ok().filter(|answer| answer.status.is_success())?;
             let status = answer.text_at("/status");
             matches!(status, "completed" | "failed" | "expired" | "cancelled").then(|| status.to_owned())
         })
-        .await
+        .await;
+        match ended {
+            Some(status) => status,
+            None => panic!("{checkout} was not decided in {} s: {}", within.as_secs(), self.history_of(checkout).await),
+        }
+    }
+
+    /// What there is to say about a checkout that hangs: as it is shown, and its saga's whole timeline.
+    async fn history_of(&self, checkout: &str) -> String {
+        let shown = self.get(&format!("/v1/checkouts/{checkout}"), As::Buyer).await;
+        let saga = self.get(&format!("/v1/admin/sagas/{checkout}"), As::Operator).await;
+        format!("{shown:?}, {saga:?}")
     }
 }
 
