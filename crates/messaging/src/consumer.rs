@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 pub use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use makegood_chassis::shutdown::Shutdown;
 use tokio::sync::watch;
 
@@ -26,26 +26,35 @@ const MAX_ACK_PENDING: i64 = 1_024;
 
 /// One durable consumer, shared by the replicas of a role.
 pub struct Consumer {
+    wanted: Wanted,
+    connections: watch::Receiver<u64>,
+    pulling: Pulling,
+    shutdown: Shutdown,
+}
+
+/// What is consumed, and where.
+#[derive(Clone)]
+struct Wanted {
     bus: Bus,
     stream: &'static str,
     durable: String,
     filters: Vec<String>,
-    connections: watch::Receiver<u64>,
-    pull: Option<pull::Stream>,
-    backoff: Backoff,
-    shutdown: Shutdown,
+}
+
+enum Pulling {
+    Begun(Box<pull::Stream>),
+    /// Kept between calls: a caller that waits for other things too drops its wait at each of them. If that began the
+    /// opening anew, whoever is busy enough would never get to read.
+    Beginning(BoxFuture<'static, pull::Stream>),
 }
 
 impl Consumer {
     pub fn new(bus: &Bus, stream: &'static str, durable: &str, filters: Vec<String>, shutdown: Shutdown) -> Self {
+        let wanted = Wanted { bus: bus.clone(), stream, durable: durable.to_owned(), filters };
         Self {
-            bus: bus.clone(),
-            stream,
-            durable: durable.to_owned(),
-            filters,
             connections: bus.reconnections(),
-            pull: None,
-            backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(2)),
+            pulling: Pulling::Beginning(wanted.clone().pull().boxed()),
+            wanted,
             shutdown,
         }
     }
@@ -56,25 +65,30 @@ impl Consumer {
     pub async fn next_batch(&mut self, max: usize) -> Option<Vec<Message>> {
         let stop = self.shutdown.token.clone();
         loop {
-            if stop.is_cancelled() {
-                return None;
-            }
-            let Some(pull) = self.pull.as_mut() else {
-                self.reopen().await;
-                continue;
+            let pull = match &mut self.pulling {
+                Pulling::Begun(pull) => pull,
+                Pulling::Beginning(begun) => {
+                    let pull = tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return None,
+                        pull = begun => pull,
+                    };
+                    self.pulling = Pulling::Begun(Box::new(pull));
+                    continue;
+                }
             };
             let first = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
+                // Before a new connection is heeded: what has arrived over the old one would else wait for its redelivery.
+                first = pull.next() => first,
                 _ = self.connections.changed() => {
-                    self.pull = None;
+                    self.begin_anew();
                     continue;
                 }
-                first = pull.next() => first,
             };
             match first {
                 Some(Ok(message)) => {
-                    self.backoff.reset();
                     let mut batch = vec![message];
                     while batch.len() < max
                         && let Some(Some(Ok(message))) = pull.next().now_or_never()
@@ -84,29 +98,36 @@ impl Consumer {
                     return Some(batch);
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(consumer = self.durable, %error, "pulling failed; making the consumer anew");
-                    self.pull = None;
+                    tracing::warn!(consumer = self.wanted.durable, %error, "pulling failed; making the consumer anew");
+                    self.begin_anew();
                 }
-                None => self.pull = None,
+                None => self.begin_anew(),
             }
         }
     }
 
-    async fn reopen(&mut self) {
+    fn begin_anew(&mut self) {
         self.connections.mark_unchanged();
-        match self.open().await {
-            Ok(pull) => self.pull = Some(pull),
-            Err(error) => {
-                tracing::warn!(consumer = self.durable, error = format!("{error:#}"), "cannot consume yet");
-                tokio::select! {
-                    () = tokio::time::sleep(self.backoff.next_delay()) => {}
-                    () = self.shutdown.token.cancelled() => {}
+        self.pulling = Pulling::Beginning(self.wanted.clone().pull().boxed());
+    }
+}
+
+impl Wanted {
+    /// Begins to pull, however long that takes.
+    async fn pull(self) -> pull::Stream {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+        loop {
+            match self.try_pull().await {
+                Ok(pull) => return pull,
+                Err(error) => {
+                    tracing::warn!(consumer = self.durable, error = format!("{error:#}"), "cannot consume yet");
+                    tokio::time::sleep(backoff.next_delay()).await;
                 }
             }
         }
     }
 
-    async fn open(&self) -> anyhow::Result<pull::Stream> {
+    async fn try_pull(&self) -> anyhow::Result<pull::Stream> {
         let jetstream = self.bus.jetstream();
         let stream = match jetstream.get_stream(self.stream).await {
             Ok(stream) => stream,

@@ -1,0 +1,44 @@
+//! A durable consumer against real JetStream, read by somebody who has other things to wait for too.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use makegood_chassis::shutdown::Shutdown;
+use makegood_contracts::subject;
+use makegood_messaging::{
+    bus::Bus,
+    consumer::{Consumer, ack_all},
+};
+use makegood_testing::nats_url;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+/// A pull begins within milliseconds on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whoever waits for timers as well drops the wait for messages at each of them. At 200 live sagas that was so often that,
+/// after the loss of a stream, the orchestrator never got to read again.
+#[tokio::test]
+async fn a_wait_that_is_always_cut_short_still_comes_to_read() {
+    let verb = Uuid::now_v7().simple().to_string();
+    let bus = Bus::connect(&nats_url(), &verb).await.expect("connects");
+    let address = subject::command(&format!("{verb}.say"));
+    bus.publish(&address, b"[1]".to_vec()).await.expect("publishes");
+    let mut consumer = Consumer::new(
+        &bus,
+        subject::COMMAND_STREAM,
+        &verb,
+        vec![subject::commands_of(&verb)],
+        Shutdown::default(),
+    );
+    let deadline = Instant::now() + PATIENCE;
+    let batch = loop {
+        if let Some(batch) = consumer.next_batch(1).now_or_never() {
+            break batch.expect("no shutdown has begun");
+        }
+        assert!(Instant::now() < deadline, "nothing was read in {} s", PATIENCE.as_secs());
+        sleep(Duration::from_millis(1)).await;
+    };
+    assert_eq!(batch[0].subject.as_str(), address);
+    ack_all(&batch).await;
+}
