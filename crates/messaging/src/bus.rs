@@ -4,6 +4,8 @@
 //! whoever holds the row behind it. For the same reason messages carry no `Nats-Msg-Id`: duplicates are harmless
 //! (the barrier, versions), and a re-sent command must not be swallowed by JetStream's duplicate window.
 
+mod streams;
+
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,25 +13,18 @@ use async_nats::{
     ConnectOptions, Event, ServerAddr,
     jetstream::{
         self,
-        context::ContextBuilder,
-        stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy, StorageType},
+        context::{ContextBuilder, PublishError, PublishErrorKind},
     },
 };
 use futures::{Stream, StreamExt as _};
-use makegood_contracts::subject;
 use tokio::sync::watch;
+
+use streams::Streams;
 
 /// Above this, an array is split into several messages: well below the server's default limit of 1 MiB.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Most items in one message: what a participant handles in one transaction.
 pub const MAX_ITEMS: usize = 256;
-/// How long commands and replies are kept. Longer than any outage after which a re-sending would not come anyway.
-const COMMAND_AGE: Duration = Duration::from_secs(60 * 60);
-/// How long events are kept for consumers that were away; older ones are replayed from the log table.
-const EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
-/// Size bounds, so that a stuck consumer fills no disk.
-const COMMAND_BYTES: i64 = 1 << 30;
-const EVENT_BYTES: i64 = 2 << 30;
 /// An ack that takes longer means a lost connection or an overloaded server; the sender publishes again.
 const ACK_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -39,6 +34,7 @@ pub struct Bus {
     client: async_nats::Client,
     jetstream: jetstream::Context,
     connections: watch::Receiver<u64>,
+    streams: Streams,
 }
 
 impl Bus {
@@ -73,7 +69,7 @@ impl Bus {
         let client = options.connect(address).await.context("connecting to NATS")?;
         let jetstream =
             ContextBuilder::new().timeout(Duration::from_secs(5)).ack_timeout(ACK_TIMEOUT).build(client.clone());
-        Ok(Self { client, jetstream, connections })
+        Ok(Self { client, jetstream, connections, streams: Streams::default() })
     }
 
     /// Counts up with each (re)connection: whoever pulls must pull anew then.
@@ -92,38 +88,24 @@ impl Bus {
 
     /// Creates the streams that are missing. Idempotent, and called again whenever one turns out to be gone.
     pub async fn declare_streams(&self) -> anyhow::Result<()> {
-        for (name, subjects, max_age, max_bytes, discard) in [
-            // DiscardNew: a full stream refuses new commands rather than dropping old ones; the senders come again.
-            (subject::COMMAND_STREAM, subject::COMMAND_SUBJECTS, COMMAND_AGE, COMMAND_BYTES, DiscardPolicy::New),
-            (subject::REPLY_STREAM, subject::REPLY_SUBJECTS, COMMAND_AGE, COMMAND_BYTES, DiscardPolicy::New),
-            (subject::EVENT_STREAM, subject::EVENT_SUBJECTS, EVENT_AGE, EVENT_BYTES, DiscardPolicy::Old),
-        ] {
-            let config = StreamConfig {
-                name: name.to_owned(),
-                subjects: vec![subjects.to_owned()],
-                retention: RetentionPolicy::Limits,
-                storage: StorageType::File,
-                max_age,
-                max_bytes,
-                discard,
-                allow_direct: true,
-                ..StreamConfig::default()
-            };
-            self.jetstream.get_or_create_stream(config).await.with_context(|| format!("declaring stream {name}"))?;
-        }
-        Ok(())
+        self.streams.declare(&self.jetstream).await
     }
 
-    /// Publishes one message and waits for JetStream's ack. A missing stream is made again once.
+    /// Publishes one message and waits for JetStream's ack. A missing stream is made again once, and so is one that has
+    /// stored nothing for long.
     pub async fn publish(&self, subject: &str, body: Vec<u8>) -> anyhow::Result<()> {
         let body = bytes::Bytes::from(body);
-        match self.try_publish(subject, body.clone()).await {
-            Ok(()) => Ok(()),
-            Err(_) => {
-                self.declare_streams().await?;
-                self.try_publish(subject, body).await
+        if self.try_publish(subject, body.clone()).await.is_err() {
+            self.declare_streams().await?;
+            if let Err(error) = self.try_publish(subject, body).await {
+                if is_silence(&error) {
+                    self.streams.not_acked(&self.jetstream, subject).await?;
+                }
+                return Err(error);
             }
         }
+        self.streams.acked(subject);
+        Ok(())
     }
 
     async fn try_publish(&self, subject: &str, body: bytes::Bytes) -> anyhow::Result<()> {
@@ -165,6 +147,12 @@ impl Bus {
         self.client.flush().await.with_context(|| format!("subscribing to {subject}"))?;
         Ok(subscription.map(|message| message.payload.to_vec()))
     }
+}
+
+/// Whether the stream has not answered at all. One that is full says so, and takes more when its consumers have caught up.
+fn is_silence(error: &anyhow::Error) -> bool {
+    let publish = error.downcast_ref::<PublishError>();
+    publish.is_some_and(|error| error.kind() == PublishErrorKind::TimedOut)
 }
 
 /// Grows to two seconds, with a jitter from the attempt's number so that many clients do not come back in step.

@@ -24,13 +24,8 @@ async fn a_wait_that_is_always_cut_short_still_comes_to_read() {
     let bus = Bus::connect(&nats_url(), &verb).await.expect("connects");
     let address = subject::command(&format!("{verb}.say"));
     bus.publish(&address, b"[1]".to_vec()).await.expect("publishes");
-    let mut consumer = Consumer::new(
-        &bus,
-        subject::COMMAND_STREAM,
-        &verb,
-        vec![subject::commands_of(&verb)],
-        Shutdown::default(),
-    );
+    let mut consumer =
+        Consumer::new(&bus, subject::COMMAND_STREAM, &verb, vec![subject::commands_of(&verb)], Shutdown::default());
     let deadline = Instant::now() + PATIENCE;
     let batch = loop {
         if let Some(batch) = consumer.next_batch(1).now_or_never() {

@@ -1,0 +1,195 @@
+//! The streams: made where they are missing, and made anew where they store nothing any more.
+//!
+//! Whatever a stream loses is sent again by whoever holds the row behind it, so making one anew is always safe; leaving
+//! a broken one alone is not: every order would wait behind it until somebody restarts the server.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use async_nats::jetstream::{
+    self,
+    stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
+};
+use makegood_contracts::subject;
+use tokio::time::{Instant, sleep};
+
+/// How long commands and replies are kept. Longer than any outage after which a re-sending would not come anyway.
+const COMMAND_AGE: Duration = Duration::from_secs(60 * 60);
+/// How long events are kept for consumers that were away; older ones are replayed from the log table.
+const EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+/// Size bounds, so that a stuck consumer fills no disk.
+const COMMAND_BYTES: i64 = 1 << 30;
+const EVENT_BYTES: i64 = 2 << 30;
+/// A stream that was there and is gone may still be on its way out: the server forgets its name first, tells its consumers,
+/// and moves its folder away last. One made in between loses its folder to that and never stores anything
+/// (nats-server 2.15, `stream.stop` and `fileStore.Delete`).
+const GONE_FOR_GOOD: Duration = Duration::from_secs(1);
+/// A stream of which nothing was acked and in which nothing was stored for so long is broken. Four publishes time out in
+/// it; a step gives up after a minute of attempts at the earliest.
+const BROKEN_AFTER: Duration = Duration::from_secs(15);
+
+/// What this process has seen of the streams; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Streams {
+    seen: Arc<Mutex<Seen>>,
+    /// One at a time: who comes second finds what the first has made.
+    declaring: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    existing: HashSet<&'static str>,
+    silent: HashMap<&'static str, Silence>,
+}
+
+/// Since when, and at which last sequence, a stream has acked nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Silence {
+    since: Instant,
+    last_sequence: u64,
+}
+
+impl Streams {
+    /// Makes the streams that are missing. Idempotent.
+    pub(super) async fn declare(&self, jetstream: &jetstream::Context) -> anyhow::Result<()> {
+        let _turn = self.declaring.lock().await;
+        for config in configs() {
+            let name = config.name;
+            if jetstream.get_stream(name).await.is_err() {
+                if self.with_seen(|seen| seen.existing.remove(name)) {
+                    sleep(GONE_FOR_GOOD).await;
+                }
+                let made = jetstream.get_or_create_stream(config.into_stream()).await;
+                made.with_context(|| format!("declaring stream {name}"))?;
+            }
+            self.with_seen(|seen| seen.existing.insert(name));
+        }
+        Ok(())
+    }
+
+    /// A message on this subject was acked.
+    pub(super) fn acked(&self, subject: &str) {
+        self.with_seen(|seen| {
+            if !seen.silent.is_empty() {
+                seen.silent.remove(stream_of(subject));
+            }
+        });
+    }
+
+    /// A message on this subject was not acked, though its stream is there: should that have been so for long, the stream
+    /// is made anew. A server that is merely slow stores something meanwhile, and is left alone.
+    pub(super) async fn not_acked(&self, jetstream: &jetstream::Context, subject: &str) -> anyhow::Result<()> {
+        let name = stream_of(subject);
+        let stream = jetstream.get_stream(name).await.context("looking at the stream")?;
+        let last_sequence = stream.cached_info().state.last_sequence;
+        if self.with_seen(|seen| is_broken(&mut seen.silent, name, last_sequence, Instant::now())) {
+            tracing::error!(
+                stream = name,
+                "the stream stores nothing; it is made anew, and what it held is sent again"
+            );
+            jetstream.delete_stream(name).await.with_context(|| format!("deleting stream {name}"))?;
+            self.declare(jetstream).await?;
+        }
+        Ok(())
+    }
+
+    fn with_seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Whether this silence shows a broken stream. If so it is forgotten: the stream that follows gets its own time.
+fn is_broken(
+    silent: &mut HashMap<&'static str, Silence>,
+    stream: &'static str,
+    last_sequence: u64,
+    now: Instant,
+) -> bool {
+    let known = silent.get(stream).filter(|known| known.last_sequence == last_sequence);
+    let broken = known.is_some_and(|known| now.duration_since(known.since) >= BROKEN_AFTER);
+    if broken {
+        silent.remove(stream);
+    } else if known.is_none() {
+        silent.insert(stream, Silence { since: now, last_sequence });
+    }
+    broken
+}
+
+fn stream_of(subject: &str) -> &'static str {
+    match subject.split('.').next() {
+        Some("cmd") => subject::COMMAND_STREAM,
+        Some("reply") => subject::REPLY_STREAM,
+        _ => subject::EVENT_STREAM,
+    }
+}
+
+/// What differs from stream to stream.
+struct Wanted {
+    name: &'static str,
+    subjects: &'static str,
+    max_age: Duration,
+    max_bytes: i64,
+    discard: DiscardPolicy,
+}
+
+fn configs() -> [Wanted; 3] {
+    // DiscardNew: a full stream refuses new commands rather than dropping old ones; the senders come again.
+    let carrying = |name, subjects| Wanted {
+        name,
+        subjects,
+        max_age: COMMAND_AGE,
+        max_bytes: COMMAND_BYTES,
+        discard: DiscardPolicy::New,
+    };
+    [
+        carrying(subject::COMMAND_STREAM, subject::COMMAND_SUBJECTS),
+        carrying(subject::REPLY_STREAM, subject::REPLY_SUBJECTS),
+        Wanted {
+            name: subject::EVENT_STREAM,
+            subjects: subject::EVENT_SUBJECTS,
+            max_age: EVENT_AGE,
+            max_bytes: EVENT_BYTES,
+            discard: DiscardPolicy::Old,
+        },
+    ]
+}
+
+impl Wanted {
+    fn into_stream(self) -> Config {
+        Config {
+            name: self.name.to_owned(),
+            subjects: vec![self.subjects.to_owned()],
+            retention: RetentionPolicy::Limits,
+            storage: StorageType::File,
+            max_age: self.max_age,
+            max_bytes: self.max_bytes,
+            discard: self.discard,
+            allow_direct: true,
+            ..Config::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_broken_only_if_nothing_is_stored_for_long() {
+        let mut silent = HashMap::new();
+        let begun = Instant::now();
+        let mut after = |seconds, last| is_broken(&mut silent, "S", last, begun + Duration::from_secs(seconds));
+        assert!(!after(0, 7));
+        assert!(!after(14, 7));
+        // Somebody else's message was stored: it is slow, not broken.
+        assert!(!after(16, 8));
+        assert!(!after(30, 8));
+        assert!(after(31, 8));
+        // Made anew, it has its time again.
+        assert!(!after(32, 8));
+    }
+}
