@@ -7,7 +7,7 @@ use makegood_chassis::{
     clock::DbClock,
     config::Config,
     database::{self, Purpose},
-    role,
+    idempotency, role,
     secret::Secret,
     shutdown::Shutdown,
 };
@@ -43,6 +43,7 @@ async fn run(role: Role, process: Process) -> Result<()> {
         return Ok(());
     };
     let worker = worker?;
+    tokio::spawn(idempotency::keep_partitions(worker.db.clone(), worker.shutdown.clone()));
     tokio::spawn(dead_letter::gauge::keep_counting(worker.db.clone(), role.name(), worker.shutdown.clone()));
     role.run(worker, secret, settings).await
 }
