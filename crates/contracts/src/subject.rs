@@ -10,6 +10,15 @@ pub const REPLY_SUBJECTS: &str = "reply.>";
 pub const EVENT_STREAM: &str = "MAKEGOOD_EVENT";
 pub const EVENT_SUBJECTS: &str = "evt.>";
 
+/// The stream that a subject lies in.
+pub fn stream_of(subject: &str) -> &'static str {
+    match subject.split('.').next() {
+        Some("cmd") => COMMAND_STREAM,
+        Some("reply") => REPLY_STREAM,
+        _ => EVENT_STREAM,
+    }
+}
+
 /// The subject of a command written `service.verb_noun` in a definition.
 pub fn command(service_and_verb: &str) -> String {
     format!("cmd.{service_and_verb}.v1")
@@ -42,6 +51,13 @@ pub fn event(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subject_lies_in_the_stream_that_keeps_its_kind() {
+        assert_eq!(stream_of(&command("inventory.hold_stock")), COMMAND_STREAM);
+        assert_eq!(stream_of(&reply(0)), REPLY_STREAM);
+        assert_eq!(stream_of(&event("order.completed")), EVENT_STREAM);
+    }
 
     #[test]
     fn a_commands_verb_is_found_in_its_subject_only() {

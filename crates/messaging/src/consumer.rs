@@ -27,7 +27,6 @@ const MAX_ACK_PENDING: i64 = 1_024;
 /// One durable consumer, shared by the replicas of a role.
 pub struct Consumer {
     wanted: Wanted,
-    connections: watch::Receiver<u64>,
     pulling: Pulling,
     shutdown: Shutdown,
 }
@@ -41,22 +40,23 @@ struct Wanted {
     filters: Vec<String>,
 }
 
+/// A pull, and what tells that the connection under it is another one by now.
+struct Pull {
+    messages: pull::Stream,
+    connections: watch::Receiver<u64>,
+}
+
 enum Pulling {
-    Begun(Box<pull::Stream>),
+    Begun(Box<Pull>),
     /// Kept between calls: a caller that waits for other things too drops its wait at each of them. If that began the
     /// opening anew, whoever is busy enough would never get to read.
-    Beginning(BoxFuture<'static, pull::Stream>),
+    Beginning(BoxFuture<'static, Pull>),
 }
 
 impl Consumer {
     pub fn new(bus: &Bus, stream: &'static str, durable: &str, filters: Vec<String>, shutdown: Shutdown) -> Self {
         let wanted = Wanted { bus: bus.clone(), stream, durable: durable.to_owned(), filters };
-        Self {
-            connections: bus.reconnections(),
-            pulling: Pulling::Beginning(wanted.clone().pull().boxed()),
-            wanted,
-            shutdown,
-        }
+        Self { pulling: wanted.beginning(), wanted, shutdown }
     }
 
     /// Waits for a message and takes along what else is waiting, `max` at most. None once shutdown has begun.
@@ -65,8 +65,8 @@ impl Consumer {
     pub async fn next_batch(&mut self, max: usize) -> Option<Vec<Message>> {
         let stop = self.shutdown.token.clone();
         loop {
-            let pull = match &mut self.pulling {
-                Pulling::Begun(pull) => pull,
+            let Pull { messages, connections } = match &mut self.pulling {
+                Pulling::Begun(pull) => pull.as_mut(),
                 Pulling::Beginning(begun) => {
                     let pull = tokio::select! {
                         biased;
@@ -81,9 +81,9 @@ impl Consumer {
                 biased;
                 () = stop.cancelled() => return None,
                 // Before a new connection is heeded: what has arrived over the old one would else wait for its redelivery.
-                first = pull.next() => first,
-                _ = self.connections.changed() => {
-                    self.begin_anew();
+                first = messages.next() => first,
+                _ = connections.changed() => {
+                    self.pulling = self.wanted.beginning();
                     continue;
                 }
             };
@@ -91,7 +91,7 @@ impl Consumer {
                 Some(Ok(message)) => {
                     let mut batch = vec![message];
                     while batch.len() < max
-                        && let Some(Some(Ok(message))) = pull.next().now_or_never()
+                        && let Some(Some(Ok(message))) = messages.next().now_or_never()
                     {
                         batch.push(message);
                     }
@@ -99,22 +99,21 @@ impl Consumer {
                 }
                 Some(Err(error)) => {
                     tracing::warn!(consumer = self.wanted.durable, %error, "pulling failed; making the consumer anew");
-                    self.begin_anew();
+                    self.pulling = self.wanted.beginning();
                 }
-                None => self.begin_anew(),
+                None => self.pulling = self.wanted.beginning(),
             }
         }
-    }
-
-    fn begin_anew(&mut self) {
-        self.connections.mark_unchanged();
-        self.pulling = Pulling::Beginning(self.wanted.clone().pull().boxed());
     }
 }
 
 impl Wanted {
+    fn beginning(&self) -> Pulling {
+        Pulling::Beginning(self.clone().pull().boxed())
+    }
+
     /// Begins to pull, however long that takes.
-    async fn pull(self) -> pull::Stream {
+    async fn pull(self) -> Pull {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         loop {
             match self.try_pull().await {
@@ -127,7 +126,7 @@ impl Wanted {
         }
     }
 
-    async fn try_pull(&self) -> anyhow::Result<pull::Stream> {
+    async fn try_pull(&self) -> anyhow::Result<Pull> {
         let jetstream = self.bus.jetstream();
         let stream = match jetstream.get_stream(self.stream).await {
             Ok(stream) => stream,
@@ -148,14 +147,19 @@ impl Wanted {
             ..pull::Config::default()
         };
         let consumer: PullConsumer = stream.create_consumer(config).await.context("declaring the consumer")?;
-        consumer
+        // Not earlier: all before this is answered over any connection, and a pull that is dropped for nothing leaves the
+        // messages that are on their way to it to their redelivery.
+        let mut connections = self.bus.reconnections();
+        connections.mark_unchanged();
+        let messages = consumer
             .stream()
             .max_messages_per_batch(PREFETCH)
             .heartbeat(HEARTBEAT)
             .expires(Duration::from_secs(30))
             .messages()
             .await
-            .context("beginning to pull")
+            .context("beginning to pull")?;
+        Ok(Pull { messages, connections })
     }
 }
 

@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::Context as _;
 use async_nats::jetstream::{
-    self,
+    self, ErrorCode,
+    context::{GetStreamError, GetStreamErrorKind},
     stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
 };
 use makegood_contracts::subject;
@@ -57,14 +58,33 @@ impl Streams {
     /// Makes the streams that are missing. Idempotent.
     pub(super) async fn declare(&self, jetstream: &jetstream::Context) -> anyhow::Result<()> {
         let _turn = self.declaring.lock().await;
-        for config in configs() {
-            let name = config.name;
-            if jetstream.get_stream(name).await.is_err() {
-                if self.with_seen(|seen| seen.existing.remove(name)) {
-                    sleep(GONE_FOR_GOOD).await;
+        for (name, subjects, max_age, max_bytes, discard) in [
+            // DiscardNew: a full stream refuses new commands rather than dropping old ones; the senders come again.
+            (subject::COMMAND_STREAM, subject::COMMAND_SUBJECTS, COMMAND_AGE, COMMAND_BYTES, DiscardPolicy::New),
+            (subject::REPLY_STREAM, subject::REPLY_SUBJECTS, COMMAND_AGE, COMMAND_BYTES, DiscardPolicy::New),
+            (subject::EVENT_STREAM, subject::EVENT_SUBJECTS, EVENT_AGE, EVENT_BYTES, DiscardPolicy::Old),
+        ] {
+            match jetstream.get_stream(name).await {
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => {
+                    if self.with_seen(|seen| seen.existing.contains(name)) {
+                        sleep(GONE_FOR_GOOD).await;
+                    }
+                    let config = Config {
+                        name: name.to_owned(),
+                        subjects: vec![subjects.to_owned()],
+                        retention: RetentionPolicy::Limits,
+                        storage: StorageType::File,
+                        max_age,
+                        max_bytes,
+                        discard,
+                        allow_direct: true,
+                        ..Config::default()
+                    };
+                    let made = jetstream.get_or_create_stream(config).await;
+                    made.with_context(|| format!("declaring stream {name}"))?;
                 }
-                let made = jetstream.get_or_create_stream(config.into_stream()).await;
-                made.with_context(|| format!("declaring stream {name}"))?;
+                Err(error) => return Err(error).with_context(|| format!("looking for stream {name}")),
             }
             self.with_seen(|seen| seen.existing.insert(name));
         }
@@ -73,17 +93,14 @@ impl Streams {
 
     /// A message on this subject was acked.
     pub(super) fn acked(&self, subject: &str) {
-        self.with_seen(|seen| {
-            if !seen.silent.is_empty() {
-                seen.silent.remove(stream_of(subject));
-            }
-        });
+        self.with_seen(|seen| seen.silent.remove(subject::stream_of(subject)));
     }
 
     /// A message on this subject was not acked, though its stream is there: should that have been so for long, the stream
-    /// is made anew. A server that is merely slow stores something meanwhile, and is left alone.
+    /// is made anew. A server that is merely slow stores something meanwhile, and is left alone; a disk that stands still
+    /// for as long costs a re-sending, which is harmless.
     pub(super) async fn not_acked(&self, jetstream: &jetstream::Context, subject: &str) -> anyhow::Result<()> {
-        let name = stream_of(subject);
+        let name = subject::stream_of(subject);
         let stream = jetstream.get_stream(name).await.context("looking at the stream")?;
         let last_sequence = stream.cached_info().state.last_sequence;
         if self.with_seen(|seen| is_broken(&mut seen.silent, name, last_sequence, Instant::now())) {
@@ -119,59 +136,9 @@ fn is_broken(
     broken
 }
 
-fn stream_of(subject: &str) -> &'static str {
-    match subject.split('.').next() {
-        Some("cmd") => subject::COMMAND_STREAM,
-        Some("reply") => subject::REPLY_STREAM,
-        _ => subject::EVENT_STREAM,
-    }
-}
-
-/// What differs from stream to stream.
-struct Wanted {
-    name: &'static str,
-    subjects: &'static str,
-    max_age: Duration,
-    max_bytes: i64,
-    discard: DiscardPolicy,
-}
-
-fn configs() -> [Wanted; 3] {
-    // DiscardNew: a full stream refuses new commands rather than dropping old ones; the senders come again.
-    let carrying = |name, subjects| Wanted {
-        name,
-        subjects,
-        max_age: COMMAND_AGE,
-        max_bytes: COMMAND_BYTES,
-        discard: DiscardPolicy::New,
-    };
-    [
-        carrying(subject::COMMAND_STREAM, subject::COMMAND_SUBJECTS),
-        carrying(subject::REPLY_STREAM, subject::REPLY_SUBJECTS),
-        Wanted {
-            name: subject::EVENT_STREAM,
-            subjects: subject::EVENT_SUBJECTS,
-            max_age: EVENT_AGE,
-            max_bytes: EVENT_BYTES,
-            discard: DiscardPolicy::Old,
-        },
-    ]
-}
-
-impl Wanted {
-    fn into_stream(self) -> Config {
-        Config {
-            name: self.name.to_owned(),
-            subjects: vec![self.subjects.to_owned()],
-            retention: RetentionPolicy::Limits,
-            storage: StorageType::File,
-            max_age: self.max_age,
-            max_bytes: self.max_bytes,
-            discard: self.discard,
-            allow_direct: true,
-            ..Config::default()
-        }
-    }
+/// Whether the server says that there is no such stream; anything else says nothing about the stream.
+fn is_gone(error: &GetStreamError) -> bool {
+    matches!(error.kind(), GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
 #[cfg(test)]
