@@ -65,6 +65,12 @@ impl JetStream {
         self.context.delete_stream(stream).await.expect("the stream can be deleted");
     }
 
+    /// Has a stream forget all of its messages.
+    pub async fn purge(&self, stream: &str) -> anyhow::Result<()> {
+        self.stream(stream).await.purge().await?;
+        Ok(())
+    }
+
     /// Waits until every consumer has taken, and acked, all that its stream holds.
     pub async fn wait_until_consumed(&self) {
         for name in STREAMS {

@@ -194,6 +194,14 @@ impl System {
         self.nats.restart().await.expect("NATS starts again");
     }
 
+    /// A stream that is there and stores nothing: its folder is elsewhere, and it has just found that out by needing a new file.
+    pub async fn break_stream(&self, stream: &str) {
+        let streams = nats::store(self.folder.path()).join("jetstream/$G/streams");
+        fs::rename(streams.join(stream), self.file("taken-away")).expect("the stream's folder can be taken away");
+        let purged = self.jetstream().await.purge(stream).await;
+        assert!(purged.is_err(), "a purge needs a new file, and there is no folder for it");
+    }
+
     /// A connection to a service's database with every right, to look at what the API does not tell.
     pub async fn database(&self, service: &str) -> PgConnection {
         let url = self.database_url_of(&format!("makegood_{service}"));

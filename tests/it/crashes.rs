@@ -86,3 +86,18 @@ async fn orders_complete_though_all_of_jetstream_is_lost_and_servers_are_killed(
     sold(&system, 6 * ORDERS_PER_FAULT).await;
     system.finish().await;
 }
+
+/// As nats-server leaves a stream that is made while one of the same name is still on its way out, or when its disk fails:
+/// it takes messages, stores none and answers nobody.
+#[tokio::test]
+async fn orders_complete_though_a_stream_stores_nothing_any_more() {
+    let mut system = System::start_with(&IMPATIENT).await;
+    system.api.sell("CUP", "3.00", UNITS).await.expect("on sale");
+    let placed = place_during(&mut system, ORDERS_PER_FAULT, async |system| {
+        system.break_stream(subject::COMMAND_STREAM).await;
+    })
+    .await;
+    all_complete(&system, &placed, "a broken stream").await;
+    sold(&system, ORDERS_PER_FAULT).await;
+    system.finish().await;
+}
