@@ -90,11 +90,30 @@ async fn run(command: Command) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use clap::CommandFactory;
 
-    /// No two roles may name a setting alike.
+    /// No two roles may name a setting alike, nor an operation and the filter that it comes with: one of them would go without
+    /// its value. clap itself looks for that in debug builds only, and tests run what is shipped.
     #[test]
     fn the_command_line_has_no_ambiguity() {
-        super::Cli::command().debug_assert();
+        let mut cli = super::Cli::command();
+        cli.build();
+        every_argument_is_one(&cli);
+    }
+
+    fn every_argument_is_one(command: &clap::Command) {
+        let mut seen = HashSet::new();
+        for argument in command.get_arguments() {
+            let long = argument.get_long().map(|long| format!("--{long}"));
+            let short = argument.get_short().map(|short| format!("-{short}"));
+            for name in [Some(argument.get_id().to_string()), long, short].into_iter().flatten() {
+                assert!(seen.insert(name.clone()), "`{}` has `{name}` twice", command.get_name());
+            }
+        }
+        for below in command.get_subcommands() {
+            every_argument_is_one(below);
+        }
     }
 }

@@ -24,7 +24,7 @@ mod terminal;
 
 use anyhow::Result;
 
-use operation::{Cancel, Compensate, Move, Pause, Resolve, Resume, Retry, Signal, Skip};
+use operation::{AtStep, Cancel, Compensate, Move, Pause, Resolve, Resume, Retry, Signal, Skip};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -44,13 +44,13 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  makegood saga skip ord_… --step allocate_stock --step-output '{\"allocations\": []}' --reason \"allocated by hand\""
     )]
-    Skip(act::Args<Skip>),
+    Skip(act::Args<AtStep<Skip>>),
     /// Turn a saga around: everything it did is made good
     #[command(after_help = "Example:\n  makegood saga compensate ord_… --reason \"the buyer called\"")]
     Compensate(act::Args<Compensate>),
     /// Take a parked step as settled by hand, and go on
     #[command(after_help = "Example:\n  makegood saga resolve ord_… --reason \"refunded at the provider, re_123\"")]
-    Resolve(act::Args<Resolve>),
+    Resolve(act::Args<AtStep<Resolve>>),
     /// Hold a saga where it is
     #[command(after_help = "Example:\n  makegood saga pause ord_… --reason \"the address is being clarified\"")]
     Pause(act::Args<Pause>),

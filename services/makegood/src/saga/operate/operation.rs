@@ -45,12 +45,28 @@ plain! {
     Cancel, "cancel", "called off";
 }
 
-/// A step, and what stands for its answer.
+/// An action on one saga's step. Of many sagas it is the filter that names the step, so there they go without this.
 #[derive(Debug, Clone, clap::Args)]
-struct StandIn {
+pub(crate) struct AtStep<O: Operation> {
     /// The step; without it, the one at which the saga stands
     #[arg(long)]
     step: Option<String>,
+    #[command(flatten)]
+    operation: O,
+}
+
+impl<O: Operation> Operation for AtStep<O> {
+    const ACTION: &'static str = O::ACTION;
+    const DONE: &'static str = O::DONE;
+
+    fn fields(&self, step: Option<&str>) -> anyhow::Result<Map<String, Value>> {
+        self.operation.fields(self.step.as_deref().or(step))
+    }
+}
+
+/// What stands for a step's answer.
+#[derive(Debug, Clone, clap::Args)]
+struct StandIn {
     /// What the step would have answered, as JSON, or @FILE; later steps read it
     #[arg(long, value_name = "JSON", value_parser = parse_json)]
     step_output: Option<Value>,
@@ -58,8 +74,7 @@ struct StandIn {
 
 impl StandIn {
     fn fields(&self, step: Option<&str>) -> anyhow::Result<Map<String, Value>> {
-        let step =
-            self.step.as_deref().or(step).ok_or_else(|| Usage("say which step is meant: --step NAME".to_owned()))?;
+        let step = step.ok_or_else(|| Usage("say which step is meant: --step NAME".to_owned()))?;
         let mut fields = Map::from_iter([("step".to_owned(), Value::from(step))]);
         if let Some(output) = &self.step_output {
             fields.insert("output".to_owned(), output.clone());
@@ -158,8 +173,8 @@ mod tests {
     #[test]
     fn a_step_is_the_one_that_is_named_else_the_current_one() {
         let resolve = |step: Option<&str>, current| {
-            let stand_in = StandIn { step: step.map(str::to_owned), step_output: Some(json!({"id": 7})) };
-            Resolve { stand_in }.fields(current)
+            let operation = Resolve { stand_in: StandIn { step_output: Some(json!({"id": 7})) } };
+            AtStep { step: step.map(str::to_owned), operation }.fields(current)
         };
         let named = resolve(Some("ship"), Some("capture")).expect("a step is named");
         assert_eq!(Value::Object(named), json!({"step": "ship", "output": {"id": 7}}));
