@@ -107,7 +107,7 @@ async fn assert_books_are_exact(system: &System, completed: i64, plenty: i64, sc
     ] {
         assert_eq!(system.count("sandbox", sql).await, expected, "{says}");
     }
-    let live_holds = "select count(*) from hold where state in ('held', 'extended', 'allocated')";
+    let live_holds = "select count(*) from hold where state in ('held', 'allocated')";
     assert_eq!(system.count("inventory", live_holds).await, 0);
 }
 

@@ -1,11 +1,27 @@
 //! Many callers, one statement: requests that arrive while a batch runs form the next batch.
-//! No timer waits for more: a lone caller is served at once.
+//! A lone caller is served at once.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::sleep,
+};
 
 type Waiting<T, R> = (T, oneshot::Sender<R>);
+
+/// How requests come together.
+#[derive(Debug, Clone, Copy)]
+pub struct Batching {
+    /// Requests in one batch, at most.
+    pub max_batch: usize,
+    /// Callers that wait, at most; more are refused.
+    pub max_queue: usize,
+    /// Batches that may run at once.
+    pub lanes: usize,
+    /// How long a batch waits for more, if the one before it had more than one request. Zero where nothing is gained by it.
+    pub company: Duration,
+}
 
 /// A handle to the batching task. `R` comes back to the caller whose `T` it answers.
 pub struct Batcher<T, R>(mpsc::Sender<Waiting<T, R>>);
@@ -35,14 +51,13 @@ pub enum Overloaded {
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// Spawns the task on the current runtime. `run` gets 1 to `max_batch` items and returns as many results, in order.
-    /// At most `max_queue` callers wait; more are refused. `lanes` batches may run at once.
-    pub fn spawn<F, Fut>(max_batch: usize, max_queue: usize, lanes: usize, run: F) -> Self
+    pub fn spawn<F, Fut>(batching: Batching, run: F) -> Self
     where
         F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Vec<R>> + Send + 'static,
     {
-        let (sender, queue) = mpsc::channel(max_queue.max(1));
-        tokio::spawn(serve(queue, max_batch.max(1), Arc::new(Semaphore::new(lanes.max(1))), Arc::new(run)));
+        let (sender, queue) = mpsc::channel(batching.max_queue.max(1));
+        tokio::spawn(serve(queue, batching, Arc::new(run)));
         Self(sender)
     }
 
@@ -57,22 +72,26 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
 }
 
 /// A free lane is waited for before the queue is read, so that what comes meanwhile joins the batch.
-async fn serve<T, R, F, Fut>(
-    mut queue: mpsc::Receiver<Waiting<T, R>>,
-    max_batch: usize,
-    lanes: Arc<Semaphore>,
-    run: Arc<F>,
-) where
+async fn serve<T, R, F, Fut>(mut queue: mpsc::Receiver<Waiting<T, R>>, batching: Batching, run: Arc<F>)
+where
     T: Send + 'static,
     R: Send + 'static,
     F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Vec<R>> + Send + 'static,
 {
+    let lanes = Arc::new(Semaphore::new(batching.lanes.max(1)));
+    let mut had_company = false;
     while let Ok(lane) = lanes.clone().acquire_owned().await {
         let mut batch = Vec::new();
-        if queue.recv_many(&mut batch, max_batch).await == 0 {
+        if queue.recv_many(&mut batch, batching.max_batch.max(1)).await == 0 {
             return;
         }
+        if had_company {
+            sleep(batching.company).await;
+            let left = batching.max_batch.saturating_sub(batch.len());
+            batch.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(left));
+        }
+        had_company = batch.len() > 1;
         // On a task of its own: a panic ends that task, and its callers' senders are dropped with it.
         tokio::spawn(run_batch(batch, lane, Arc::clone(&run)));
     }
@@ -103,11 +122,15 @@ where
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
+
+    const ONE_LANE: Batching = Batching { max_batch: 256, max_queue: 1024, lanes: 1, company: Duration::ZERO };
 
     #[tokio::test]
     async fn callers_that_come_while_a_batch_runs_share_the_next_one() {
-        let batcher = Batcher::spawn(256, 1024, 1, async |items: Vec<usize>| {
+        let batcher = Batcher::spawn(ONE_LANE, async |items: Vec<usize>| {
             tokio::task::yield_now().await;
             let size = items.len();
             items.into_iter().map(|item| (item * 2, size)).collect()
@@ -118,8 +141,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_lone_caller_is_served_at_once_and_a_crowd_waits_for_company() {
+        let company = Duration::from_millis(300);
+        let batcher =
+            Batcher::spawn(Batching { company, ..ONE_LANE }, async |items: Vec<u8>| vec![items.len(); items.len()]);
+        let begun = Instant::now();
+        assert_eq!(batcher.call(1).await, Ok(1));
+        assert_eq!(tokio::join!(batcher.call(2), batcher.call(3)), (Ok(2), Ok(2)));
+        assert!(begun.elapsed() < company, "nobody was there to be waited for: {:?}", begun.elapsed());
+        let late = async {
+            // Many turns, in any of which the batch of the one before could begin.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            batcher.call(5).await
+        };
+        assert_eq!(tokio::join!(batcher.call(4), late), (Ok(2), Ok(2)));
+    }
+
+    #[tokio::test]
     async fn a_full_queue_refuses_and_a_panic_reaches_its_callers_only() {
-        let batcher = Batcher::spawn(1, 2, 1, async |items: Vec<u8>| {
+        let batcher = Batcher::spawn(Batching { max_batch: 1, max_queue: 2, ..ONE_LANE }, async |items: Vec<u8>| {
             assert_ne!(items, [13], "the unlucky one");
             items
         });

@@ -8,9 +8,7 @@ use crate::account::Account;
 
 pub const HOLD_STOCK: &str = "inventory.hold_stock";
 pub const RELEASE_STOCK: &str = "inventory.release_stock";
-pub const EXTEND_HOLD: &str = "inventory.extend_hold";
 pub const ALLOCATE_STOCK: &str = "inventory.allocate_stock";
-pub const DEALLOCATE_STOCK: &str = "inventory.deallocate_stock";
 pub const COMMIT_STOCK: &str = "inventory.commit_stock";
 pub const RESTOCK_SALE: &str = "inventory.restock_sale";
 
@@ -36,7 +34,7 @@ pub struct HeldStock {
     pub expires_at: OffsetDateTime,
 }
 
-/// Input of `extend_hold`, `allocate_stock`, `deallocate_stock` and `commit_stock`: the saga's own hold.
+/// Input of `allocate_stock` and `commit_stock`: the saga's own hold.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct OwnHold {}
 

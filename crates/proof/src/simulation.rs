@@ -324,7 +324,7 @@ impl Simulation {
         let now = self.schedule.now;
         if self.is_up(Service::Inventory) {
             let ended = self.stock.sweep(now, self.bug == Some(Bug::ExpiryIgnoresPayment));
-            let started = self.definition.index_of("extend_hold");
+            let started = self.definition.index_of("allocate_stock");
             let paid = |saga: &&Uuid| started.is_some_and(|started| self.standing.contains(&(**saga, started)));
             if let Some(saga) = ended.iter().find(paid) {
                 self.breaks(format!("the hold of {saga} ended though its payment had started"));

@@ -3,9 +3,9 @@
 //! Prices are read, the rules decide ([`Cart::open`]), and one statement inserts the carts that were not refused. A price
 //! that changes in between is no harm: a checkout prices the cart again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use makegood_chassis::batcher::Batcher;
+use makegood_chassis::batcher::{Batcher, Batching};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -14,12 +14,15 @@ use crate::{
     store::{OfferQuery, load_offers},
 };
 
-/// Carts in one statement: past some dozens the statement's own work outweighs what sharing a commit saves.
-const BATCH_CARTS_MAX: usize = 64;
-/// Callers that wait; at a thousand carts a second more than that would wait for over a second.
-const QUEUE_CARTS_MAX: usize = 1_024;
-/// Two, so that one batch is read and decided while another commits.
-const LANES: usize = 2;
+const BATCHING: Batching = Batching {
+    // Past some dozens the statement's own work outweighs what sharing a commit saves.
+    max_batch: 64,
+    // At a thousand carts a second more than that would wait for over a second.
+    max_queue: 1_024,
+    // One batch is read and decided while another commits.
+    lanes: 2,
+    company: Duration::ZERO,
+};
 
 /// A batch that the database did not take: each of its callers gets the same error.
 #[derive(Debug, Clone)]
@@ -43,7 +46,7 @@ pub(crate) type Made = Result<Result<Cart, OpenRefusal>, BatchFailed>;
 
 /// Starts the batching task on the current runtime.
 pub(crate) fn spawn_batcher(db: PgPool) -> Batcher<NewCart, Made> {
-    Batcher::spawn(BATCH_CARTS_MAX, QUEUE_CARTS_MAX, LANES, move |carts: Vec<NewCart>| make_batch(db.clone(), carts))
+    Batcher::spawn(BATCHING, move |carts: Vec<NewCart>| make_batch(db.clone(), carts))
 }
 
 async fn make_batch(db: PgPool, carts: Vec<NewCart>) -> Vec<Made> {

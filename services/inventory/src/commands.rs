@@ -4,8 +4,6 @@
 
 mod allocate_stock;
 mod commit_stock;
-mod deallocate_stock;
-mod extend_hold;
 mod hold_stock;
 mod release_stock;
 mod restock_sale;
@@ -31,9 +29,7 @@ pub(crate) fn participant(worker: Worker, config: &Config) -> Participant {
             hold_stock::handle(tx, jobs, ttl_seconds).await
         })
         .undo("release_stock", release_stock::handle)
-        .action("extend_hold", extend_hold::handle)
         .action("allocate_stock", allocate_stock::handle)
-        .undo("deallocate_stock", deallocate_stock::handle)
         .action("commit_stock", commit_stock::handle)
         .action("restock_sale", restock_sale::handle)
 }

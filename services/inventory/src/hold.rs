@@ -1,9 +1,9 @@
 //! What a hold may become, and what it counts for in each state.
 //!
 //! ```text
-//! held ──▶ extended ◀──▶ allocated ──▶ committed
-//!   │          │             │
-//!   ├──────────┴─────────────┴──▶ released
+//! held ──▶ allocated ──▶ committed
+//!   │          │
+//!   ├──────────┴──▶ released
 //!   └──▶ expired
 //! ```
 //! Pure: the store locks a hold, one of the verbs below moves it, the store writes what it has become. Every verb may
@@ -14,9 +14,7 @@
 pub enum State {
     /// Taken until a deadline.
     Held,
-    /// Payment has started: no deadline any more.
-    Extended,
-    /// Promised to the order, warehouse by warehouse.
+    /// Promised to the order, warehouse by warehouse. It has no deadline any more: payment may begin.
     Allocated,
     /// Sold.
     Committed,
@@ -35,13 +33,11 @@ pub struct Counts {
 }
 
 impl State {
-    pub const ALL: [Self; 6] =
-        [Self::Held, Self::Extended, Self::Allocated, Self::Committed, Self::Released, Self::Expired];
+    pub const ALL: [Self; 5] = [Self::Held, Self::Allocated, Self::Committed, Self::Released, Self::Expired];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
-            Self::Extended => "extended",
             Self::Allocated => "allocated",
             Self::Committed => "committed",
             Self::Released => "released",
@@ -57,7 +53,7 @@ impl State {
     /// the invariants add everything up again.
     pub const fn counts(self) -> Counts {
         match self {
-            Self::Held | Self::Extended => Counts { on_hand: 0, held: 1, allocated: 0 },
+            Self::Held => Counts { on_hand: 0, held: 1, allocated: 0 },
             Self::Allocated => Counts { on_hand: 0, held: 0, allocated: 1 },
             Self::Committed => Counts { on_hand: -1, held: 0, allocated: 0 },
             Self::Released | Self::Expired => Counts { on_hand: 0, held: 0, allocated: 0 },
@@ -112,32 +108,13 @@ impl Hold {
         (self.state != self.found).then(|| self.state.counts() - self.found.counts())
     }
 
-    /// Payment starts: from here on the hold has no deadline.
-    pub fn extend(&mut self) -> Verdict {
-        match self.state {
-            State::Held if self.overdue => Verdict::Expired,
-            State::Held => self.become_state(State::Extended),
-            State::Extended | State::Allocated | State::Committed => Verdict::Done,
-            State::Released | State::Expired => Verdict::Expired,
-        }
-    }
-
-    /// Payment is authorized: promised to the order.
+    /// The buyer has confirmed: promised to the order, and without a deadline before any money is asked for.
     pub fn allocate(&mut self) -> Verdict {
         match self.state {
             State::Held if self.overdue => Verdict::Expired,
-            State::Held | State::Extended => self.become_state(State::Allocated),
+            State::Held => self.become_state(State::Allocated),
             State::Allocated | State::Committed => Verdict::Done,
             State::Released | State::Expired => Verdict::Expired,
-        }
-    }
-
-    /// Undoes [`Hold::allocate`]; whatever is not allocated any more has nothing to undo.
-    pub fn deallocate(&mut self) -> Verdict {
-        match self.state {
-            State::Allocated => self.become_state(State::Extended),
-            State::Held | State::Extended | State::Released | State::Expired => Verdict::Done,
-            State::Committed => Verdict::Illegal(State::Committed),
         }
     }
 
@@ -146,14 +123,14 @@ impl Hold {
         match self.state {
             State::Allocated => self.become_state(State::Committed),
             State::Committed => Verdict::Done,
-            State::Held | State::Extended | State::Released | State::Expired => Verdict::Illegal(self.state),
+            State::Held | State::Released | State::Expired => Verdict::Illegal(self.state),
         }
     }
 
-    /// Undoes the hold as a whole.
+    /// Undoes the hold as a whole, its allocation too.
     pub fn release(&mut self) -> Verdict {
         match self.state {
-            State::Held | State::Extended | State::Allocated => self.become_state(State::Released),
+            State::Held | State::Allocated => self.become_state(State::Released),
             State::Released | State::Expired => Verdict::Done,
             State::Committed => Verdict::Illegal(State::Committed),
         }
@@ -170,13 +147,8 @@ mod tests {
     use super::*;
 
     type Verb = fn(&mut Hold) -> Verdict;
-    const VERBS: [(&str, Verb); 5] = [
-        ("extend", Hold::extend),
-        ("allocate", Hold::allocate),
-        ("deallocate", Hold::deallocate),
-        ("commit", Hold::commit),
-        ("release", Hold::release),
-    ];
+    const VERBS: [(&str, Verb); 3] =
+        [("allocate", Hold::allocate), ("commit", Hold::commit), ("release", Hold::release)];
 
     #[test]
     fn every_verb_may_be_repeated_in_every_state() {
@@ -207,7 +179,6 @@ mod tests {
     #[test]
     fn an_overdue_hold_can_only_be_released_though_the_sweeper_has_not_come_yet() {
         let mut hold = Hold::found(State::Held, true);
-        assert_eq!(hold.extend(), Verdict::Expired);
         assert_eq!(hold.allocate(), Verdict::Expired);
         assert_eq!(hold.commit(), Verdict::Illegal(State::Held));
         assert_eq!(hold.release(), Verdict::Done);
@@ -217,7 +188,7 @@ mod tests {
     #[test]
     fn a_whole_life_posts_nothing_but_the_sale() {
         let mut hold = Hold::found(State::Held, false);
-        for verb in [Hold::extend, Hold::allocate, Hold::deallocate, Hold::allocate, Hold::commit] {
+        for verb in [Hold::allocate, Hold::allocate, Hold::commit] {
             assert_eq!(verb(&mut hold), Verdict::Done);
         }
         assert_eq!(hold.posting(), Some(Counts { on_hand: -1, held: -1, allocated: 0 }));

@@ -61,13 +61,13 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         promise: "P2",
         name: "held_is_the_sum_of_holds",
-        says: "What is held of a SKU in a warehouse is the sum of its held and extended holds.",
+        says: "What is held of a SKU in a warehouse is the sum of its held holds.",
         sql: r"
             with posted as (
                 select h.account_id, h.livemode, l.sku, l.warehouse_id, sum(l.quantity) as quantity
                 from hold h
                 cross join lateral unnest(h.skus, h.warehouse_ids, h.quantities) as l (sku, warehouse_id, quantity)
-                where h.state in ('held', 'extended')
+                where h.state = 'held'
                 group by h.account_id, h.livemode, l.sku, l.warehouse_id
             )
             select account_id || '/' || sku || '/' || warehouse_id as id,
@@ -109,7 +109,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         promise: "P5",
         name: "only_held_holds_have_a_deadline",
-        says: "A hold has a deadline while it is held, and none from the start of payment on.",
+        says: "A hold has a deadline while it is held, and none once it is allocated, which is before payment begins.",
         sql: r"
             select id::text as id, jsonb_build_object('state', state, 'expires_at', expires_at) as detail
             from hold

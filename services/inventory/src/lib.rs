@@ -1,8 +1,7 @@
 //! Inventory: what lies in which warehouse, and who may have it. Nothing is ever sold twice.
 //!
-//! Stock comes in by receipts (`http`). A saga holds what a cart wants for a while, extends the hold when
-//! payment starts, allocates it to warehouses when payment is sure, and commits it when the money is taken
-//! (`commands`); a hold that nobody confirms ends by itself (`hold_expiry`).
+//! Stock comes in by receipts (`http`). A saga holds what a cart wants for a while, allocates it to warehouses
+//! before payment begins, and commits it when the money is taken (`commands`); a hold that nobody confirms ends by itself (`hold_expiry`).
 //!
 //! Reading order: `hold_plan` decides which warehouse serves whom, `hold` what a hold may become and what it
 //! counts for; both are pure. Then the commands, the expiry, the HTTP, and `invariants`, which prove it all afterwards.

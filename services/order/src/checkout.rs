@@ -234,7 +234,12 @@ mod tests {
                 Status::Failed,
                 Some("deadline_passed"),
             ),
-            (Ending::Compensated, Some(reason("extend_hold", "hold_expired")), Status::Expired, Some("hold_expired")),
+            (
+                Ending::Compensated,
+                Some(reason("allocate_stock", "hold_expired")),
+                Status::Expired,
+                Some("hold_expired"),
+            ),
             (Ending::Compensated, Some(reason("confirmation", "cancelled")), Status::Cancelled, Some("cancelled")),
             (Ending::Compensated, Some(reason("hold_stock", "out_of_stock")), Status::Failed, Some("out_of_stock")),
             (Ending::Compensated, None, Status::Failed, Some("compensated")),

@@ -7,10 +7,11 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use makegood_chassis::{
-    batcher::Batcher,
+    batcher::{Batcher, Batching},
     idempotency::{self, Answer, Claim, Claimed},
 };
 use makegood_contracts::account::Account;
@@ -20,12 +21,17 @@ use uuid::Uuid;
 
 use crate::saga_message::{self, RequestedCheckout, SagaMessages};
 
-/// Requests in one transaction: about what arrives while the one before commits under full load.
-const MAX_BATCH: usize = 256;
-/// Requests that may wait for their batch: a second's worth at full load. More are shed.
-const MAX_QUEUE: usize = 2_048;
-/// One batch at a time: two would wait for each other's equal keys.
-const LANES: usize = 1;
+const BATCHING: Batching = Batching {
+    // About what arrives while the one before commits under full load.
+    max_batch: 256,
+    // A second's worth at full load. More are shed.
+    max_queue: 2_048,
+    // Two would wait for each other's equal keys.
+    lanes: 1,
+    // Checkouts that leave together stay together: every message and statement on their way serves all of them. So in a
+    // crowd each waits a little for the next ones (docs/performance.md).
+    company: Duration::from_millis(15),
+};
 /// Deadlocks and serialization failures that are tried again before the request is told so.
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -58,7 +64,7 @@ pub(crate) type Accepting = Batcher<Request, Result<Accepted, NotAccepted>>;
 
 /// Starts the batching task.
 pub(crate) fn spawn(db: PgPool, bus: Bus) -> Accepting {
-    Batcher::spawn(MAX_BATCH, MAX_QUEUE, LANES, move |requests: Vec<Request>| {
+    Batcher::spawn(BATCHING, move |requests: Vec<Request>| {
         let (db, bus) = (db.clone(), bus.clone());
         async move {
             let accepted = accept_apart_if_needed(&db, &requests).await;

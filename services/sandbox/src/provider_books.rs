@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use makegood_chassis::batcher::Batcher;
+use makegood_chassis::batcher::{Batcher, Batching};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
@@ -19,12 +19,15 @@ use crate::{
     provider_callbacks,
 };
 
-/// Requests that share a commit at most; one statement's arrays stay small.
-const MAX_BATCH: usize = 512;
-/// Requests that may wait; more than a payment service has in flight, so only a flood is refused.
-const MAX_WAITING: usize = 4_096;
-/// One batch at a time: requests of one charge must follow one another, and while one commits the next fills.
-const LANES: usize = 1;
+const BATCHING: Batching = Batching {
+    // One statement's arrays stay small.
+    max_batch: 512,
+    // More than a payment service has in flight, so only a flood is refused.
+    max_queue: 4_096,
+    // Requests of one charge must follow one another, and while one batch commits the next fills.
+    lanes: 1,
+    company: Duration::ZERO,
+};
 /// Tries before a batch that loses to another process is given up; its senders will ask.
 const MAX_TRIES: u32 = 5;
 
@@ -78,7 +81,7 @@ pub(crate) struct Failed;
 
 /// Takes requests in batches; to be called inside a runtime.
 pub(crate) fn spawn_batcher(db: PgPool) -> Batcher<Wanted, Result<Taken, Failed>> {
-    Batcher::spawn(MAX_BATCH, MAX_WAITING, LANES, move |wanted: Vec<Wanted>| {
+    Batcher::spawn(BATCHING, move |wanted: Vec<Wanted>| {
         let db = db.clone();
         async move {
             match take(&db, &wanted).await {

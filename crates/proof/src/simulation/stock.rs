@@ -107,10 +107,6 @@ impl Stock {
         Some(verdict)
     }
 
-    pub(super) fn extend(&mut self, saga: Uuid, now: OffsetDateTime) -> Outcome {
-        outcome(self.move_hold(saga, now, Hold::extend).unwrap_or(Verdict::Expired))
-    }
-
     pub(super) fn allocate(&mut self, saga: Uuid, now: OffsetDateTime) -> anyhow::Result<Outcome> {
         let verdict = self.move_hold(saga, now, Hold::allocate).unwrap_or(Verdict::Expired);
         let Verdict::Done = verdict else { return Ok(outcome(verdict)) };
@@ -122,10 +118,6 @@ impl Stock {
         let picks = self.holds.get(&saga).map_or(&[][..], |row| &row.picks);
         let allocations = picks.iter().map(allocation).collect();
         Ok(Outcome::Done { output: serde_json::to_value(AllocatedStock { allocations })? })
-    }
-
-    pub(super) fn deallocate(&mut self, saga: Uuid) -> Outcome {
-        self.move_hold(saga, OffsetDateTime::UNIX_EPOCH, Hold::deallocate).map_or(Outcome::done(), outcome)
     }
 
     pub(super) fn release(&mut self, saga: Uuid) -> Outcome {
@@ -140,9 +132,9 @@ impl Stock {
     }
 
     /// The sweeper ends holds whose time is over; whose they were.
-    pub(super) fn sweep(&mut self, now: OffsetDateTime, also_extended: bool) -> Vec<Uuid> {
+    pub(super) fn sweep(&mut self, now: OffsetDateTime, also_allocated: bool) -> Vec<Uuid> {
         let ends = |row: &HoldRow| {
-            row.expires_at <= now && (row.state == State::Held || (also_extended && row.state == State::Extended))
+            row.expires_at <= now && (row.state == State::Held || (also_allocated && row.state == State::Allocated))
         };
         let due: Vec<Uuid> = self.holds.iter().filter(|(_, row)| ends(row)).map(|(saga, _)| *saga).collect();
         for saga in &due {

@@ -1,4 +1,5 @@
-//! Promises the held stock to the order, and says which warehouse ships what.
+//! Promises the held stock to the order, and says which warehouse ships what. From here on the hold has no deadline: payment
+//! may begin. Against the sweeper, whoever locks the row first decides.
 
 use std::collections::HashMap;
 
@@ -58,3 +59,6 @@ async fn allocations_of(tx: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<H
     }
     Ok(by_hold)
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,7 @@ async fn step(pool: &PgPool, verb: &str, saga: Uuid) -> Outcome {
     let mut tx = pool.begin().await.expect("begins");
     let outcomes = match verb {
         "release_stock" => release_stock::handle(&mut tx, &jobs).await,
-        "extend_hold" => extend_hold::handle(&mut tx, &jobs).await,
         "allocate_stock" => allocate_stock::handle(&mut tx, &jobs).await,
-        "deallocate_stock" => deallocate_stock::handle(&mut tx, &jobs).await,
         "commit_stock" => commit_stock::handle(&mut tx, &jobs).await,
         _ => panic!("{verb} is no command"),
     };
@@ -62,10 +60,6 @@ async fn a_sale_takes_the_goods_once_however_often_each_step_is_sent() {
     };
     let expected = serde_json::to_value(expected).expect("serializes");
     for _ in 0..2 {
-        assert_eq!(step(pool, "extend_hold", saga).await, Outcome::done());
-        assert_eq!(counters(pool, "cup").await, (6, 4, 0));
-    }
-    for _ in 0..2 {
         assert_eq!(step(pool, "allocate_stock", saga).await, Outcome::Done { output: expected.clone() });
         assert_eq!(counters(pool, "cup").await, (6, 0, 4));
     }
@@ -74,7 +68,6 @@ async fn a_sale_takes_the_goods_once_however_often_each_step_is_sent() {
         assert_eq!(counters(pool, "cup").await, (2, 0, 0));
     }
     assert!(is_defect(&step(pool, "release_stock", saga).await), "what is sold is not given back by an undo");
-    assert!(is_defect(&step(pool, "deallocate_stock", saga).await));
     database.verify_and_drop(INVARIANTS).await;
 }
 
@@ -83,11 +76,10 @@ async fn every_way_back_gives_everything_back_once() {
     let database = TestDatabase::create("inventory", &MIGRATOR).await;
     let pool = &database.db;
     stock_up(pool, "near", 1, &[("cup", 10)]).await;
-    let ways: [&[&str]; 4] = [
+    let ways: [&[&str]; 3] = [
         &["release_stock", "release_stock"],
-        &["extend_hold", "release_stock", "release_stock", "deallocate_stock"],
-        &["extend_hold", "allocate_stock", "deallocate_stock", "deallocate_stock", "release_stock", "release_stock"],
-        &["extend_hold", "allocate_stock", "release_stock", "deallocate_stock", "release_stock"],
+        &["allocate_stock", "release_stock", "release_stock"],
+        &["allocate_stock", "allocate_stock", "release_stock"],
     ];
     for way in ways {
         let saga = Uuid::now_v7();
@@ -96,9 +88,8 @@ async fn every_way_back_gives_everything_back_once() {
             assert!(matches!(step(pool, verb, saga).await, Outcome::Done { .. }), "{verb} of {way:?}");
         }
         assert_eq!(counters(pool, "cup").await, (10, 0, 0), "{way:?}");
-        for verb in ["extend_hold", "allocate_stock"] {
-            assert!(matches!(step(pool, verb, saga).await, Outcome::Refused { code, .. } if code == "hold_expired"));
-        }
+        let late = step(pool, "allocate_stock", saga).await;
+        assert!(matches!(late, Outcome::Refused { code, .. } if code == "hold_expired"));
         assert!(is_defect(&step(pool, "commit_stock", saga).await));
     }
     database.verify_and_drop(INVARIANTS).await;
@@ -110,8 +101,6 @@ async fn a_saga_without_a_hold_has_nothing_to_undo_and_nothing_to_sell() {
     let pool = &database.db;
     let saga = Uuid::now_v7();
     assert_eq!(step(pool, "release_stock", saga).await, Outcome::done());
-    assert_eq!(step(pool, "deallocate_stock", saga).await, Outcome::done());
-    assert!(matches!(step(pool, "extend_hold", saga).await, Outcome::Refused { .. }));
     assert!(matches!(step(pool, "allocate_stock", saga).await, Outcome::Refused { .. }));
     assert!(is_defect(&step(pool, "commit_stock", saga).await));
     database.verify_and_drop(INVARIANTS).await;
@@ -135,7 +124,7 @@ async fn what_was_sold_comes_back_once_to_where_it_was() {
     let (checkout, cancelling) = (Uuid::now_v7(), Uuid::now_v7());
     hold(pool, checkout, &[("cup", 4), ("pot", 1)]).await;
     assert!(is_defect(&restock(pool, &[cancelling], checkout).await[0]), "nothing is sold yet");
-    for verb in ["extend_hold", "allocate_stock", "commit_stock"] {
+    for verb in ["allocate_stock", "commit_stock"] {
         step(pool, verb, checkout).await;
     }
     assert_eq!(counters(pool, "cup").await, (2, 0, 0));

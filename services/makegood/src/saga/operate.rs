@@ -42,7 +42,7 @@ pub(crate) enum Command {
     Retry(act::Args<Retry>),
     /// Go on without a step, with a stand-in for its output
     #[command(
-        after_help = "Example:\n  makegood saga skip ord_… --step allocate_stock --step-output '{\"allocations\": []}' --reason \"allocated by hand\""
+        after_help = "Example:\n  makegood saga skip ord_… --step create_shipments --step-output '{\"shipment_ids\": []}' --reason \"sent by hand\""
     )]
     Skip(act::Args<AtStep<Skip>>),
     /// Turn a saga around: everything it did is made good

@@ -1,4 +1,4 @@
-//! Extending against the sweeper: whoever is first, the hold has exactly one end.
+//! Allocating against the sweeper: whoever is first, the hold has exactly one end.
 
 use makegood_contracts::inventory::{HoldLine, HoldStock};
 use makegood_testing::{SHOP, TestDatabase, job};
@@ -25,10 +25,10 @@ async fn hold_all(pool: &PgPool, sagas: &[Uuid]) {
     tx.commit().await.expect("commits");
 }
 
-async fn extend(pool: &PgPool, sagas: &[Uuid]) -> Vec<Outcome> {
-    let jobs: Vec<_> = sagas.iter().map(|saga| job(*saga, "extend_hold", OwnHold {})).collect();
+async fn allocate(pool: &PgPool, sagas: &[Uuid]) -> Vec<Outcome> {
+    let jobs: Vec<_> = sagas.iter().map(|saga| job(*saga, "allocate_stock", OwnHold {})).collect();
     let mut tx = pool.begin().await.expect("begins");
-    let outcomes = handle(&mut tx, &jobs).await.expect("extends");
+    let outcomes = handle(&mut tx, &jobs).await.expect("allocates");
     tx.commit().await.expect("commits");
     outcomes
 }
@@ -38,11 +38,11 @@ async fn state_of(pool: &PgPool, saga: Uuid) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_its_deadline_a_hold_is_either_extended_or_expired_and_never_both() {
+async fn at_its_deadline_a_hold_is_either_allocated_or_expired_and_never_both() {
     let database = TestDatabase::create("inventory", &MIGRATOR).await;
     let pool = &database.db;
     stock_up(pool, "near", 1, &[("cup", 1_000)]).await;
-    let (mut extended, mut expired) = (0, 0);
+    let (mut allocated, mut expired) = (0, 0);
     for _ in 0..40 {
         let sagas: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(20).collect();
         hold_all(pool, &sagas).await;
@@ -58,18 +58,18 @@ async fn at_its_deadline_a_hold_is_either_extended_or_expired_and_never_both() {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         };
-        let (first, second, ()) = tokio::join!(extend(pool, &sagas[..10]), extend(pool, &sagas[10..]), sweeps);
+        let (first, second, ()) = tokio::join!(allocate(pool, &sagas[..10]), allocate(pool, &sagas[10..]), sweeps);
         expire_due(pool).await.expect("sweeps");
         for (saga, outcome) in sagas.iter().zip(first.into_iter().chain(second)) {
             match (outcome, state_of(pool, *saga).await.as_str()) {
-                (Outcome::Done { .. }, "extended") => extended += 1,
+                (Outcome::Done { .. }, "allocated") => allocated += 1,
                 (Outcome::Refused { code, .. }, "expired") if code == "hold_expired" => expired += 1,
                 (outcome, state) => panic!("{outcome:?}, but the hold is {state}"),
             }
         }
-        assert_eq!(counters(pool, "cup").await, (1_000, extended, 0));
+        assert_eq!(counters(pool, "cup").await, (1_000, 0, allocated));
     }
-    assert_eq!(extended + expired, 800);
+    assert_eq!(allocated + expired, 800);
     database.verify_and_drop(INVARIANTS).await;
 }
 
@@ -80,7 +80,7 @@ async fn a_round_ends_what_is_due_and_says_what_comes_next() {
     stock_up(pool, "near", 1, &[("cup", 5)]).await;
     let sagas: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(3).collect();
     hold_all(pool, &sagas).await;
-    extend(pool, &sagas[2..]).await;
+    allocate(pool, &sagas[2..]).await;
     sqlx::query("update hold set expires_at = now() - interval '1 s' where id = $1")
         .bind(sagas[0])
         .execute(pool)
@@ -93,7 +93,7 @@ async fn a_round_ends_what_is_due_and_says_what_comes_next() {
         .expect("reads");
     assert_eq!(expire_due(pool).await.expect("sweeps"), Round { expired: 1, next_due });
     assert_eq!(expire_due(pool).await.expect("sweeps"), Round { expired: 0, next_due });
-    assert_eq!(counters(pool, "cup").await, (5, 2, 0));
-    assert!(matches!(extend(pool, &sagas[..1]).await[0], Outcome::Refused { .. }));
+    assert_eq!(counters(pool, "cup").await, (5, 1, 1));
+    assert!(matches!(allocate(pool, &sagas[..1]).await[0], Outcome::Refused { .. }));
     database.verify_and_drop(INVARIANTS).await;
 }
