@@ -1,6 +1,6 @@
 //! A whole Makegood: PostgreSQL, NATS and one process per role, each of which a test may kill.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, os::unix::process::ExitStatusExt as _, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use makegood_servers::{
@@ -156,6 +156,21 @@ impl System {
     /// Starts a role that was killed or stopped, and waits until it is ready.
     pub async fn restart(&mut self, role: &str) {
         self.role(role).restart().await.expect("the role starts again");
+    }
+
+    /// Stops a role, and starts it again to die at a failpoint: `orchestrator.after_commit=3`.
+    pub async fn arm(&mut self, role: &str, death: &str) {
+        self.stop(role).await;
+        self.role(role).restart_with(&[("MAKEGOOD_FAILPOINT", death)]).expect("the role starts again");
+    }
+
+    /// Waits until a role has died at the failpoint that it was armed for, and starts it again as it was.
+    pub async fn die_and_restart(&mut self, role: &str, within: Duration) {
+        let ended = tokio::time::timeout(within, self.role(role).exited()).await;
+        let status = ended.unwrap_or_else(|_| panic!("the failpoint was not reached in {} s", within.as_secs()));
+        let signal = status.expect("the role can be waited for").signal();
+        assert_eq!(signal, Some(Signal::ABORT.as_raw()), "{role} ended otherwise than at its failpoint");
+        self.restart(role).await;
     }
 
     /// A further process of a role, which is then killed, paused and stopped under its own name.

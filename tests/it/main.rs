@@ -7,6 +7,7 @@ mod cli;
 mod crashes;
 mod every_step;
 mod expiry;
+mod failpoints;
 mod one_key_one_answer;
 mod operators;
 mod oversell;

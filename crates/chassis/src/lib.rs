@@ -4,7 +4,7 @@
 //! time ([`clock`]), starts a thread per role ([`role`]) and serves [`http`], where each request passes
 //! [`auth`], is read by [`extract`], is done once ([`idempotency`]), and fails as a [`problem`]. [`ops`] answers
 //! the platform, [`telemetry`] tells people, [`shutdown`] ends it all. Where requests are many, a [`batcher`] makes
-//! one statement of them.
+//! one statement of them. A [`failpoint`] is where a test may have a process die.
 //!
 //! No business word belongs here, and no NATS: that is `makegood-messaging`.
 
@@ -33,6 +33,7 @@ pub mod ops;
 pub mod telemetry;
 pub mod tls;
 
+pub mod failpoint;
 pub mod invariant;
 
 #[cfg(test)]

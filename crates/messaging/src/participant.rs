@@ -24,6 +24,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures::future::LocalBoxFuture;
+use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::{
     command::StepKey,
     reply::{Outcome, Reply},
@@ -227,9 +228,11 @@ async fn run_batch(desk: Rc<Desk>, verb: Rc<dyn Verb>, turn: Turn, messages: Vec
         None => None,
     };
     drop(turn);
+    failpoint::pass(Failpoint::ParticipantBeforeReply);
     if let Some(answers) = answers
         && send_replies(worker, answers).await
     {
+        failpoint::pass(Failpoint::ParticipantBeforeAck);
         ack_all(&messages).await;
     }
 }

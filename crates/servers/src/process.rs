@@ -75,6 +75,11 @@ impl Process {
         }
     }
 
+    /// Starts it again with further variables, this once, and waits for nothing: it may be meant to end before it is ready.
+    pub fn restart_with(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+        self.spawn(variables).map(drop)
+    }
+
     pub fn name(&self) -> &str {
         &self.launch.identity.name
     }
@@ -138,7 +143,7 @@ impl Process {
     }
 
     async fn spawn_and_wait(&mut self, deadline: Instant) -> Result<()> {
-        let log_start = self.spawn()?;
+        let log_start = self.spawn(&[])?;
         loop {
             if self.pid().is_some_and(|pid| (self.launch.is_ready)(pid)) {
                 return Ok(());
@@ -171,7 +176,7 @@ impl Process {
     }
 
     /// Returns where in the log this run begins.
-    fn spawn(&mut self) -> Result<u64> {
+    fn spawn(&mut self, variables: &[(&str, &str)]) -> Result<u64> {
         let launch = &self.launch;
         let log_length = fs::metadata(&launch.log).map_or(0, |found| found.len());
         let begin_anew = log_length > MAX_LOG_BYTES;
@@ -183,7 +188,7 @@ impl Process {
             .open(&launch.log)
             .with_context(|| format!("opening {}", launch.log.display()))?;
         let mut command = Command::new(&launch.program);
-        command.args(&launch.args).envs(launch.env.iter().cloned()).process_group(0);
+        command.args(&launch.args).envs(launch.env.iter().cloned()).envs(variables.iter().copied()).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         if let Some(user) = &launch.run_as {
             command.uid(user.uid).gid(user.gid).current_dir("/");

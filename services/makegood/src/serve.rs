@@ -15,6 +15,7 @@ use std::{net::IpAddr, thread::JoinHandle, time::Duration};
 use anyhow::{Context, Result, anyhow};
 use makegood_chassis::{
     config::{Config, HttpLimits},
+    failpoint::{self, Death},
     shutdown::Shutdown,
     telemetry,
 };
@@ -23,6 +24,7 @@ use tokio::net::TcpListener;
 use crate::{
     interrupts::{self, Interrupts},
     roles::{self, Role, Settings},
+    usage::Usage,
 };
 
 /// What runs may finish within this long; the platform kills after 60 s.
@@ -49,6 +51,9 @@ pub(crate) struct Args {
     /// Port of /livez, /healthz, /readyz and /metrics.
     #[arg(long, env = "MAKEGOOD_OPS_PORT", default_value_t = 9090)]
     ops_port: u16,
+    /// Die at a failpoint, on its so manieth pass, for tests: such as `orchestrator.after_commit=3`.
+    #[arg(long, env = "MAKEGOOD_FAILPOINT", hide = true, value_name = "FAILPOINT=PASS")]
+    failpoint: Option<Death>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -65,6 +70,9 @@ struct Process {
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let roles = roles::parse(&args.roles)?;
+    if let Some(death) = args.failpoint {
+        arm(death, args.listen)?;
+    }
     let telemetry = telemetry::init("makegood")?;
     let api = listen(args.listen, args.port, "MAKEGOOD_PORT").await?;
     let ops = listen(args.listen, args.ops_port, "MAKEGOOD_OPS_PORT").await?;
@@ -84,6 +92,18 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     health.abort();
     telemetry.close().await;
     result
+}
+
+/// What others can reach is no place for it: who listens to this machine alone serves nobody else.
+fn arm(death: Death, listen: IpAddr) -> Result<()> {
+    if !listen.is_loopback() {
+        let refusal = format!(
+            "MAKEGOOD_FAILPOINT is for tests: {listen} can be reached from elsewhere, and this process would die"
+        );
+        return Err(Usage(refusal).into());
+    }
+    failpoint::arm(death);
+    Ok(())
 }
 
 async fn listen(address: IpAddr, port: u16, variable: &str) -> Result<TcpListener> {
@@ -137,4 +157,18 @@ async fn join(name: String, thread: JoinHandle<Result<()>>, shutdown: Shutdown) 
     }
     shutdown.begin();
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn what_others_can_reach_is_not_told_to_die() {
+        let death = "orchestrator.after_commit".parse().expect("a failpoint");
+        let refused = arm(death, Ipv4Addr::UNSPECIFIED.into()).expect_err("0.0.0.0 is open to all");
+        assert!(refused.is::<Usage>(), "{refused:#}");
+    }
 }

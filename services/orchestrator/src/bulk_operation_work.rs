@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::account::Account;
 use makegood_messaging::worker::Worker;
 use sqlx::{Arguments as _, PgConnection, PgPool, postgres::PgArguments};
@@ -57,6 +58,7 @@ pub(crate) async fn work(worker: Worker) -> anyhow::Result<()> {
 async fn one_round(worker: &Worker, shelf: &DefinitionShelf) -> Duration {
     match work_batch(&worker.db, shelf, worker.clock.now()).await {
         Ok(Some(outgoing)) => {
+            failpoint::pass(Failpoint::OrchestratorBetweenBulkBatches);
             outgoing.publish(&worker.bus).await;
             Duration::ZERO
         }

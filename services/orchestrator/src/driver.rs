@@ -9,6 +9,7 @@ mod advance;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::{
     orchestrator::{START_SAGA, StartSaga},
     subject,
@@ -115,11 +116,16 @@ impl Driver {
                 }
             }
             written = inbox.len();
+            failpoint::pass(Failpoint::OrchestratorBeforeWrite);
             match self.settle(inbox).await {
                 Some(outgoing) => {
+                    failpoint::pass(Failpoint::OrchestratorAfterCommit);
                     let bus = self.worker.bus.clone();
                     // Publishing overlaps with the next batch; acks need not wait for it.
-                    tokio::task::spawn_local(async move { tokio::join!(outgoing.publish(&bus), ack_all(&messages)) });
+                    tokio::task::spawn_local(async move {
+                        tokio::join!(outgoing.publish(&bus), ack_all(&messages));
+                        failpoint::pass(Failpoint::OrchestratorAfterPublish);
+                    });
                 }
                 None => return Ok(()),
             }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_messaging::worker::Worker;
 use makegood_saga::event::Event;
 use tokio::sync::mpsc;
@@ -49,6 +50,7 @@ async fn walk(worker: &Worker, driver: &mpsc::Sender<Vec<Timed>>) -> anyhow::Res
         if driver.send(live.into_iter().map(timed).collect()).await.is_err() {
             break;
         }
+        failpoint::pass(Failpoint::OrchestratorDuringRecovery);
     }
     if found > 0 {
         tracing::info!(sagas = found, "live sagas send again what is out");

@@ -12,6 +12,7 @@ use std::{
 
 use makegood_chassis::{
     batcher::{Batcher, Batching},
+    failpoint::{self, Failpoint},
     idempotency::{self, Answer, Claim, Claimed},
 };
 use makegood_contracts::account::Account;
@@ -68,6 +69,7 @@ pub(crate) fn spawn(db: PgPool, bus: Bus) -> Accepting {
         let (db, bus) = (db.clone(), bus.clone());
         async move {
             let accepted = accept_apart_if_needed(&db, &requests).await;
+            failpoint::pass(Failpoint::OrderBeforeStart);
             saga_message::publish_soon(&bus, starts(&requests, &accepted));
             accepted
         }

@@ -1,6 +1,7 @@
 //! Brings a batch of steps through the three phases: begun in one transaction, carried out at the provider with no
 //! transaction open, settled in one transaction.
 
+use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::{command::StepKey, reply::Outcome};
 use makegood_messaging::participant::Job;
 use sqlx::PgPool;
@@ -60,7 +61,9 @@ impl Cashier {
                 Begun::Errand(errand) => errands.push(*errand),
             }
         }
+        failpoint::pass(Failpoint::PaymentBeforeCall);
         let verdicts = self.provider.carry_out(errands).await;
+        failpoint::pass(Failpoint::PaymentAfterCall);
         let (settled, decided) = settle(&self.db, verdicts, &decided).await?;
         let mut settled = settled.into_iter().map(|settled| settled.outcome);
         let mut decided = decided.into_iter();

@@ -10,7 +10,11 @@ use sqlx::{PgConnection, PgPool, PgTransaction};
 use tracing::Instrument as _;
 
 use super::{Answer, Claim, Claimed, KeyQueue, Turn, claim, in_use, reused, store};
-use crate::{http::request_id, problem::Problem};
+use crate::{
+    failpoint::{self, Failpoint},
+    http::request_id,
+    problem::Problem,
+};
 
 /// What [`once`] runs: `move |tx| Box::pin(async move { … })`. Boxed, because it runs on a task of its own
 /// (a client's disconnect must not cut a transaction in the middle), so its future must be `Send`.
@@ -70,6 +74,7 @@ where
         store(&mut tx, &[(claim, &answer)]).await.context("storing the answer of an idempotency key")?;
     }
     tx.commit().await.context("committing a request's effect")?;
+    failpoint::pass(Failpoint::HttpBeforeAnswer);
     if let Some(mut turn) = turn {
         turn.settle(&answer);
     }

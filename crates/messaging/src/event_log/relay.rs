@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
+use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::{account::Account, event::Event, subject};
 use serde_json::Value;
 use sqlx::{PgPool, types::Json};
@@ -74,6 +75,7 @@ async fn tell(worker: &Worker, position: &mut Option<Position>) -> anyhow::Resul
         worker.bus.publish_all(&subject::event(&name), &events).await?;
     }
     if to != from {
+        failpoint::pass(Failpoint::EventRelayBeforeSave);
         save(&worker.db, to).await?;
     }
     *position = Some(to);

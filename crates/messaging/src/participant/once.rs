@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::{FutureExt as _, LocalBoxFuture};
+use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::{command::StepKey, reply::Outcome};
 use serde::de::DeserializeOwned;
 use sqlx::{Connection as _, PgConnection};
@@ -87,6 +88,7 @@ where
     /// One transaction: tombstones, effects, outcomes, commit.
     async fn attempt(&self, desk: &Desk, jobs: &[Job<I>]) -> Result<Vec<Outcome>, Setback> {
         let mut connection = desk.connections.take().await.map_err(|error| sort(error.into()))?;
+        failpoint::pass(Failpoint::ParticipantBeforeEffect);
         let outcomes = match self.kind {
             Kind::Statement => self.handle(&mut connection, jobs).await.map_err(sort)?,
             Kind::Action | Kind::Undo => self.attempt_transaction(&mut connection, jobs).await?,
@@ -111,6 +113,7 @@ where
                 return Err(sort(error));
             }
         };
+        failpoint::pass(Failpoint::ParticipantBeforeCommit);
         tx.commit().await.map_err(|error| sort(error.into()))?;
         Ok(outcomes)
     }
