@@ -3,17 +3,20 @@
 //! A saga of sequential steps, each a command to a participant in another process that commits one effect row; state,
 //! log, barrier and effect are durable after each step. Orchestrator, participant, PostgreSQL and NATS are the run's own
 //! ([`system`]), so that nothing else is in its tables or streams; [`starter`] starts sagas over NATS and sees them end.
-//! In the end the database is asked whether each effect was made once and none is left that was to be undone.
+//! In the end the database is asked whether each effect was made once and none is left that was to be undone. With `--kill`
+//! it is not speed that is measured but how soon all is moving again after a SIGKILL ([`kill`]).
 
 mod books;
+mod kill;
 pub(super) mod participant;
 mod report;
 mod starter;
 mod system;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt::Display, path::PathBuf, time::Duration};
 
 use anyhow::bail;
+use serde::Serialize;
 
 use super::load::{self, Plan};
 use crate::{
@@ -33,7 +36,8 @@ It starts a PostgreSQL and a NATS of its own, with fsync on, and removes their d
 Examples:
   makegood bench saga
   makegood bench saga --steps 4 --in-flight 1 --duration 10s
-  makegood bench saga --steps 4 --in-flight 128 --refuse-step 3 -o json")]
+  makegood bench saga --steps 4 --in-flight 128 --refuse-step 3 -o json
+  makegood bench saga --kill --in-flight 10000")]
 pub(crate) struct Args {
     /// Steps of each saga, one after the other
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -53,6 +57,9 @@ pub(crate) struct Args {
     /// Sagas that have finished before, in the tables
     #[arg(long, default_value_t = 0)]
     finished: u64,
+    /// Kill the orchestrator after the warm-up, start it again, and measure how soon all sagas in flight move again
+    #[arg(long, conflicts_with = "duration")]
+    kill: bool,
     /// How the report is written
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -71,28 +78,39 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let mut interrupts = Interrupts::register()?;
     let mut system = System::start(&args).await?;
     let measured = tokio::select! {
-        measured = measure(&args, &system) => measured,
+        measured = measure(&args, &mut system) => measured,
         () = interrupts.next() => Err(anyhow::anyhow!("interrupted")),
     };
     step("stopping everything", system.stop()).await?;
-    let report = measured?;
-    match args.output {
-        Output::Table => println!("{report}"),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-    }
+    println!("{}", measured?);
     Ok(())
 }
 
-async fn measure(args: &Args, system: &System) -> anyhow::Result<Report> {
+/// The report, as it is to be written.
+async fn measure(args: &Args, system: &mut System) -> anyhow::Result<String> {
     if args.finished > 0 {
         step("filling the tables with finished sagas", books::fill(&system.orchestrator_db, args.finished)).await?;
     }
+    match args.kill {
+        true => written(args.output, &kill::measure(args, system).await?),
+        false => written(args.output, &measure_speed(args, system).await?),
+    }
+}
+
+fn written(output: Output, report: &(impl Display + Serialize)) -> anyhow::Result<String> {
+    Ok(match output {
+        Output::Table => report.to_string(),
+        Output::Json => serde_json::to_string_pretty(report)?,
+    })
+}
+
+async fn measure_speed(args: &Args, system: &System) -> anyhow::Result<Report> {
     let starter = Starter::connect(&system.nats_url).await?;
     let clients = (0..args.in_flight).map(|_| starter.client()).collect();
     let plan = Plan { warm_up: args.warm_up, duration: args.duration, rate: None };
     let measured = load::run(clients, plan).await;
     let memory = system.memory();
-    let checked = step("checking every effect", books::check(system, args)).await?;
+    let checked = step("checking every effect", books::check(system, args, starter.started())).await?;
     if measured.completed == 0 {
         bail!("no saga ended: {:?}", measured.errors);
     }

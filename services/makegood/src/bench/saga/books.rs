@@ -21,12 +21,12 @@ pub(super) struct Checked {
     undone: i64,
 }
 
-/// Waits until every saga has ended, and counts.
+/// Waits until every saga that was started has ended, and counts.
 ///
 /// # Errors
 /// A saga that does not end; an effect that is missing, or was to be undone and stands.
-pub(super) async fn check(system: &System, args: &Args) -> anyhow::Result<Checked> {
-    let sagas = all_ended(&system.orchestrator_db, args.finished).await?;
+pub(super) async fn check(system: &System, args: &Args, started: u64) -> anyhow::Result<Checked> {
+    let sagas = all_ended(&system.orchestrator_db, args.finished, started).await?;
     let (effects, undone): (i64, i64) = sqlx::query_as("select count(*), count(undone_at) from effect")
         .fetch_one(&system.participant_db)
         .await
@@ -40,7 +40,8 @@ pub(super) async fn check(system: &System, args: &Args) -> anyhow::Result<Checke
     Ok(Checked { sagas, effects, undone })
 }
 
-async fn all_ended(db: &PgPool, finished_before: u64) -> anyhow::Result<i64> {
+async fn all_ended(db: &PgPool, finished_before: u64, started: u64) -> anyhow::Result<i64> {
+    let (before, started) = (i64::try_from(finished_before)?, i64::try_from(started)?);
     let give_up_at = Instant::now() + SETTLE_WITHIN;
     loop {
         let (ended, live): (i64, i64) =
@@ -48,10 +49,15 @@ async fn all_ended(db: &PgPool, finished_before: u64) -> anyhow::Result<i64> {
                 .fetch_one(db)
                 .await
                 .context("counting sagas")?;
-        if live == 0 {
-            return Ok(ended - i64::try_from(finished_before)?);
+        if live == 0 && ended - before == started {
+            return Ok(started);
         }
-        ensure!(Instant::now() < give_up_at, "{live} sagas have not ended within {} s", SETTLE_WITHIN.as_secs());
+        ensure!(
+            Instant::now() < give_up_at,
+            "of {started} sagas {} have ended within {} s, and {live} are on their way",
+            ended - before,
+            SETTLE_WITHIN.as_secs()
+        );
         sleep(Duration::from_millis(100)).await;
     }
 }

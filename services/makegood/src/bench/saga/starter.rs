@@ -1,6 +1,11 @@
 //! Starts sagas over NATS, many a message when many begin at once, and sees them end by the orchestrator's notes.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
@@ -26,12 +31,14 @@ type Waiting = Rc<RefCell<HashMap<Uuid, oneshot::Sender<()>>>>;
 /// Shared by the clients; lives on one thread.
 pub(super) struct Starter {
     starts: mpsc::UnboundedSender<StartSaga>,
+    started: Rc<Cell<u64>>,
     waiting: Waiting,
 }
 
 /// One saga at a time.
 pub(super) struct SagaClient {
     starts: mpsc::UnboundedSender<StartSaga>,
+    started: Rc<Cell<u64>>,
     waiting: Waiting,
 }
 
@@ -43,11 +50,16 @@ impl Starter {
         let (starts, begun) = mpsc::unbounded_channel();
         tokio::task::spawn_local(publish(bus, begun));
         tokio::task::spawn_local(listen(notes, Rc::clone(&waiting)));
-        Ok(Self { starts, waiting })
+        Ok(Self { starts, started: Rc::default(), waiting })
     }
 
     pub(super) fn client(&self) -> SagaClient {
-        SagaClient { starts: self.starts.clone(), waiting: Rc::clone(&self.waiting) }
+        SagaClient { starts: self.starts.clone(), started: Rc::clone(&self.started), waiting: Rc::clone(&self.waiting) }
+    }
+
+    /// Sagas of all clients so far.
+    pub(super) fn started(&self) -> u64 {
+        self.started.get()
     }
 }
 
@@ -98,6 +110,7 @@ impl Client for SagaClient {
             traceparent: None,
         };
         self.starts.send(start).map_err(|_closed| Failure::of("the starter has stopped"))?;
+        self.started.set(self.started.get() + 1);
         match tokio::time::timeout(PATIENCE, end).await {
             Ok(Ok(())) => Ok(begin.elapsed()),
             Ok(Err(_)) => Err(Failure::of("the listener has stopped")),

@@ -35,6 +35,10 @@ pub(super) const DEFINITION: &str = "bench";
 /// More than a run of ten seconds writes.
 const AGED_MEGABYTES: usize = 1_500;
 
+/// Places among the processes: both servers come before them.
+const ORCHESTRATOR: usize = 2;
+const PARTICIPANT: usize = 3;
+
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Longer than a role drains for.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
@@ -95,6 +99,16 @@ impl System {
         })
     }
 
+    /// SIGKILL: whatever it was doing is cut off.
+    pub(super) async fn kill_orchestrator(&mut self) -> Result<()> {
+        self.processes[ORCHESTRATOR].kill().await.context("killing the orchestrator")
+    }
+
+    /// Starts it again, and waits until it is ready.
+    pub(super) async fn restart_orchestrator(&mut self) -> Result<()> {
+        self.processes[ORCHESTRATOR].restart().await.context("starting the orchestrator again")
+    }
+
     /// Stops all, last first, and removes their data.
     pub(super) async fn stop(&mut self) -> Result<()> {
         for process in self.processes.iter_mut().rev() {
@@ -105,7 +119,7 @@ impl System {
 
     pub(super) fn memory(&self) -> Memory {
         let of = |place: usize| self.processes.get(place).and_then(Process::pid).map_or(0.0, resident_mb);
-        Memory { orchestrator_mb: of(2), participant_mb: of(3) }
+        Memory { orchestrator_mb: of(ORCHESTRATOR), participant_mb: of(PARTICIPANT) }
     }
 }
 
