@@ -216,7 +216,7 @@ impl State {
     }
 
     /// Restores what is not serialized: the id, the input, and what is known of the steps' outputs from the log.
-    /// An await's output is its signal's payload, which is kept here.
+    /// An await's output is its signal's payload, which is kept here, unless an operator has settled it with another one.
     pub fn restore(&mut self, definition: &Definition, saga_id: Uuid, input: Value, outputs: Map<String, Value>) {
         self.saga_id = saga_id;
         self.context = outputs;
@@ -226,7 +226,7 @@ impl State {
                 && state.status == Status::Done
                 && let Some(payload) = self.signals.get(&awaited.signal)
             {
-                self.context.insert(step.name.clone(), payload.clone());
+                self.context.entry(step.name.clone()).or_insert_with(|| payload.clone());
             }
         }
     }

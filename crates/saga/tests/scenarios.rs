@@ -3,6 +3,8 @@
 
 #[path = "scenarios/operators.rs"]
 mod operators;
+#[path = "scenarios/parked.rs"]
+mod parked;
 #[path = "scenarios/skips.rs"]
 mod skips;
 #[path = "scenarios/versions.rs"]

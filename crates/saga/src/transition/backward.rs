@@ -78,6 +78,7 @@ impl Run<'_> {
                 self.state.steps[index].due = None;
                 self.unpark(index);
             }
+            Outcome::Failed { retryable: false, .. } if self.waits_for_a_person(index) => return Verdict::Ignored,
             Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
             Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Pending { .. }
                 if self.is_known_to_fail(index) =>

@@ -148,13 +148,27 @@ impl Run<'_> {
             || (is_used_up && self.state.parked.is_some())
     }
 
+    /// Whether a no can only be settled by a person: it comes from after the pivot, or from `finally`.
+    fn has_no_way_back(&self, index: usize) -> bool {
+        self.definition.pivot.is_some_and(|pivot| index > pivot) || index == self.definition.steps.len()
+    }
+
+    /// Whether the step is parked, or has its turn as soon as a sibling is settled: told once more, it is no news.
+    pub(super) fn waits_for_a_person(&self, index: usize) -> bool {
+        let has_its_turn = || self.state.steps[index].due.is_some_and(|due| due <= self.now);
+        self.is_parked(index) || (self.state.parked.is_some() && has_its_turn())
+    }
+
     /// An answer to an action that is out.
     pub(super) fn on_answer(&mut self, index: usize, outcome: &Outcome) -> Verdict {
         match outcome {
             Outcome::Done { output } => self.complete(index, output.clone()),
+            Outcome::Refused { .. } if self.has_no_way_back(index) && self.waits_for_a_person(index) => {
+                return Verdict::Ignored;
+            }
             Outcome::Refused { code, detail } => self.on_refusal(index, code, detail),
             Outcome::Pending { reason, detail } => return self.on_pending(index, reason, detail),
-            Outcome::Failed { retryable: false, .. } if self.is_parked(index) => return Verdict::Ignored,
+            Outcome::Failed { retryable: false, .. } if self.waits_for_a_person(index) => return Verdict::Ignored,
             Outcome::Failed { retryable: true, .. } if self.is_known_to_fail(index) => return Verdict::Ignored,
             Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
             Outcome::Failed { detail, retryable: true } => self.on_failure(index, Direction::Do, detail),
@@ -164,8 +178,7 @@ impl Run<'_> {
 
     /// A no from the pivot or before turns the saga around; after the pivot, and from `finally`, it needs a person.
     fn on_refusal(&mut self, index: usize, code: &str, detail: &str) {
-        let past_pivot = self.definition.pivot.is_some_and(|pivot| index > pivot);
-        if past_pivot || index == self.definition.steps.len() {
+        if self.has_no_way_back(index) {
             self.park(index, format!("refused where there is no way back: {code}: {detail}"));
             return;
         }

@@ -135,6 +135,9 @@ impl Run<'_> {
             return Verdict::Refused(format!("only a parked step can be resolved by hand, and `{step}` is not parked"));
         };
         if self.state.steps[index].status.is_being_undone() {
+            if let Err(why) = self.keep_beside(index, output) {
+                return Verdict::Refused(why);
+            }
             self.state.steps[index].status = Status::Undone;
             self.state.steps[index].due = None;
             self.state.parked = None;

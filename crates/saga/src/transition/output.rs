@@ -44,6 +44,17 @@ impl Run<'_> {
             .map_err(|why| format!("the output of `{}` has {growth} bytes: {why}", self.definition.name_of(index)))
     }
 
+    /// What an operator says of an undo stands in the log, whose outputs are the context. The step's own output, where there
+    /// is one, came first and stays.
+    pub(super) fn keep_beside(&mut self, index: usize, output: &Value) -> Result<(), String> {
+        let step = self.definition.name_of(index);
+        if !self.state.context.contains_key(step) {
+            self.fits(step.len() + context_size::of_value(output))?;
+            self.state.context.insert(step.to_owned(), output.clone());
+        }
+        Ok(())
+    }
+
     /// Whether the context may grow by this much.
     pub(super) fn fits(&self, growth: usize) -> Result<(), String> {
         let size = context_size::of(&self.state.context) + growth;

@@ -1,0 +1,107 @@
+//! What is told to a saga that waits for a person, again and again, and what of it is still there when it is read back.
+
+use super::{
+    operators::{trip, until},
+    *,
+};
+
+const GROUP_PAST_PIVOT: &str = "
+saga: group
+version: 1
+steps:
+  - { step: pay, command: bank.charge, pivot: true }
+  - parallel:
+      - { step: left, command: shop.send_left }
+      - { step: right, command: shop.send_right }
+";
+
+fn no() -> Outcome {
+    Outcome::refused("no", "never")
+}
+
+fn resolve(step: &str, output: Value) -> Event {
+    Event::Resolved { step: step.to_owned(), actor: "ann".to_owned(), reason: "seen in the books".to_owned(), output }
+}
+
+/// The same answer, told once more, is no news: not a row of the log, and no change.
+fn is_known(play: &mut Play, step: &str, direction: Direction, outcome: Outcome) {
+    let before = play.state.clone();
+    assert_eq!(play.reply(step, direction, outcome), Verdict::Ignored, "{step}");
+    assert_eq!(play.state, before, "{step}");
+}
+
+#[test]
+fn a_no_where_there_is_no_way_back_parks_once_however_often_it_is_told() {
+    let definition = trip();
+    for step in ["ticket", FINALLY] {
+        let mut play = until(&definition, step, Direction::Do);
+        assert_eq!(play.reply(step, Direction::Do, no()), Verdict::Moved);
+        assert_eq!(play.state.condition(), Condition::Parked, "{step}");
+        is_known(&mut play, step, Direction::Do, no());
+    }
+}
+
+#[test]
+fn an_undo_that_cannot_be_done_parks_once_however_often_it_says_so() {
+    let definition = trip();
+    let mut play = until(&definition, "charge", Direction::Do);
+    play.reply("charge", Direction::Do, no());
+    assert_eq!(play.reply("room", Direction::Undo, Outcome::defect("burnt down")), Verdict::Moved);
+    assert_eq!(play.state.condition(), Condition::Parked);
+    is_known(&mut play, "room", Direction::Undo, Outcome::defect("burnt down"));
+}
+
+#[test]
+fn a_sibling_that_needs_a_person_too_says_so_once_and_has_its_turn() {
+    let definition = Definition::parse(GROUP_PAST_PIVOT).expect("in order");
+    for outcome in [no(), Outcome::defect("broken")] {
+        let mut play = Play::with_signals(&definition, BTreeMap::new());
+        play.run(|send| (send.step == "pay").then(Outcome::done));
+        for step in ["left", "right"] {
+            assert_eq!(play.reply(step, Direction::Do, outcome.clone()), Verdict::Moved, "{step}");
+            is_known(&mut play, step, Direction::Do, outcome.clone());
+        }
+        assert_eq!(play.feed(&resolve("left", Value::Null)), Verdict::Moved);
+        play.outbox.clear();
+        assert!(play.wait(), "the sibling is due");
+        assert_eq!(play.outbox.iter().map(|send| send.step.as_str()).collect::<Vec<_>>(), ["right"]);
+        assert_eq!(play.reply("right", Direction::Do, outcome), Verdict::Moved);
+        assert_eq!(play.state.parked.as_ref().map(|parked| parked.step.as_str()), Some("right"));
+    }
+}
+
+/// What the log's events say of outputs, as services/orchestrator reads it: the first one of a step.
+fn read_back(play: &Play, definition: &Definition, logged: &[Event]) -> State {
+    let mut outputs = serde_json::Map::new();
+    for event in logged {
+        if let Event::Resolved { step, output, .. } = event {
+            outputs.entry(step.clone()).or_insert_with(|| output.clone());
+        }
+    }
+    let mut state: State = serde_json::from_value(json!(play.state)).expect("it is JSON");
+    state.restore(definition, play.state.saga_id, play.state.context["input"].clone(), outputs);
+    state
+}
+
+#[test]
+fn what_an_operator_says_of_an_undo_is_read_back_as_it_was_written() {
+    let definition = trip();
+    let mut play = until(&definition, "room", Direction::Do);
+    // Turned around while it is out: nobody knows an output of it.
+    play.feed(&Event::CompensationForced { actor: "ann".to_owned(), reason: "the carrier is down".to_owned() });
+    play.reply("room", Direction::Undo, Outcome::defect("burnt down"));
+    let settled = resolve("room", json!({"seen": "ashes"}));
+    assert_eq!(play.feed(&settled), Verdict::Moved);
+    let read = read_back(&play, &definition, &[settled]);
+    assert_eq!(read.context["room"], play.state.context["room"]);
+}
+
+#[test]
+fn an_output_by_hand_outlives_the_signal_that_could_not_be_taken_in() {
+    let definition = trip();
+    let mut play = until(&definition, "room", Direction::Do);
+    let settled = resolve("consent", json!({"by": "hand"}));
+    play.state.context.insert("consent".to_owned(), json!({"by": "hand"}));
+    let read = read_back(&play, &definition, &[settled]);
+    assert_eq!(read.context["consent"], json!({"by": "hand"}));
+}
