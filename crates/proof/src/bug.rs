@@ -50,10 +50,18 @@ pub enum Bug {
     NewProviderKeyAfterTimeout,
     /// A provider's silence is read as a no.
     SilenceReadAsNo,
+    /// A second wish to call an order off is taken while one is under way.
+    CancellationNotLocked,
+    /// A refund that is asked for again is begun again, as another operation.
+    RefundBegunAnew,
+    /// A sale comes back into the stock as often as that is asked for.
+    RestockedTwice,
+    /// A parcel is marked as the carrier's after the carrier was told of it, not before.
+    OfferedBeforeMarked,
 }
 
 impl Bug {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::NoBarrier,
         Self::NoTombstone,
         Self::BarrierApart,
@@ -75,6 +83,10 @@ impl Bug {
         Self::ExpiryIgnoresPayment,
         Self::NewProviderKeyAfterTimeout,
         Self::SilenceReadAsNo,
+        Self::CancellationNotLocked,
+        Self::RefundBegunAnew,
+        Self::RestockedTwice,
+        Self::OfferedBeforeMarked,
     ];
 
     /// Those that the model of one saga can make; the others need clocks, stock or a provider, which only the

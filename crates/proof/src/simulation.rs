@@ -1,16 +1,20 @@
-//! A bad day in a shop, from one seed: many checkouts at once on a virtual clock, two orchestrators, five services behind
-//! their barriers, a broker, a card provider, buyers, operators, and everything that can go wrong.
+//! A bad day in a shop, from one seed: many checkouts at once on a virtual clock and cancellations of what was bought, two
+//! orchestrators, five services behind their barriers, a broker, a card provider, a carrier, buyers, operators, and everything
+//! that can go wrong.
 //!
-//! The sagas run the orchestrator's own transition function over the shipped checkout, and the services' tables change
+//! The sagas run the orchestrator's own transition function over the shipped definitions, and the services' tables change
 //! by the services' own pure rules. What is written here again is what lies between: who holds which message, which
 //! transaction has committed, and who dies before the next thing happens. Each seed is one history, the same on every
 //! machine, and each promise is looked at whenever something happens that could break it.
 
 mod accidents;
+mod cancellations;
 mod carts;
 mod checkouts;
 mod effects;
 mod faults;
+mod flows;
+mod operators;
 mod participant;
 mod payments;
 mod people;
@@ -18,6 +22,7 @@ mod promises;
 mod provider;
 mod replica;
 mod schedule;
+mod sending;
 mod shipments;
 mod stock;
 mod store;
@@ -31,21 +36,19 @@ use makegood_contracts::{
     reply::Outcome,
 };
 use makegood_payment::operation::Said;
-use makegood_saga::definition::Definition;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::{bug::Bug, engine};
+use crate::bug::Bug;
 use accidents::Node;
 use faults::Faults;
+use flows::StepName;
 use participant::InHand;
 use payments::Errand;
 use schedule::{BEGINNING, Schedule};
 use wire::{Command, MessageId};
-
-const CHECKOUT: &str = include_str!("../../../saga-definitions/checkout.v1.yaml");
 
 /// The shop, in test mode.
 const ACCOUNT: Account = Account { id: Uuid::from_u128(0x5407), livemode: false };
@@ -99,6 +102,7 @@ enum Tick {
     Challenge(Uuid, bool),
     Round,
     Buyer(Uuid, people::Deed),
+    Handover(shipments::Parcel, shipments::Handover),
     Operator,
     Accident,
     Restart(Node),
@@ -114,9 +118,7 @@ pub struct Simulation {
     faults: Faults,
     is_healed: bool,
 
-    definition: Definition,
-    /// As it was written, also where the engine under test is made to ignore it.
-    pivot: Option<usize>,
+    flows: flows::Flows,
 
     wire: wire::Wire,
     store: store::Store,
@@ -130,13 +132,16 @@ pub struct Simulation {
     carts: carts::Carts,
     stock: stock::Stock,
     checkouts: checkouts::Checkouts,
+    cancellations: cancellations::Cancellations,
     payments: payments::Payments,
     shipments: shipments::Shipments,
     provider: provider::Provider,
     challenged: BTreeSet<Uuid>,
 
-    effects: BTreeMap<(Uuid, usize, Direction), u32>,
-    standing: BTreeSet<(Uuid, usize)>,
+    effects: BTreeMap<(Uuid, StepName, Direction), u32>,
+    standing: BTreeSet<(Uuid, StepName)>,
+    /// Steps that an operator has gone on without.
+    left_out: BTreeSet<(Uuid, StepName)>,
     judged: BTreeSet<Uuid>,
     broken: Option<String>,
     happened: u64,
@@ -179,18 +184,15 @@ pub fn run(seed: u64, bug: Option<Bug>) -> Result<Summary, Broken> {
 
 impl Simulation {
     fn new(seed: u64, bug: Option<Bug>) -> Self {
-        let written = Definition::parse(CHECKOUT).unwrap_or_else(|error| panic!("the shipped checkout: {error}"));
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let faults = Faults::drawn(&mut random);
-        let pivot = written.pivot;
         let mut simulation = Self {
             bug,
             random,
             schedule: Schedule::new(),
             faults,
             is_healed: false,
-            definition: engine::definition_under(bug, written),
-            pivot,
+            flows: flows::Flows::read(bug),
             wire: wire::Wire::default(),
             store: store::Store::default(),
             replicas: Default::default(),
@@ -202,12 +204,14 @@ impl Simulation {
             carts: carts::Carts::default(),
             stock: stock::Stock::new(ACCOUNT),
             checkouts: checkouts::Checkouts::default(),
+            cancellations: cancellations::Cancellations::default(),
             payments: payments::Payments::default(),
             shipments: shipments::Shipments::default(),
             provider: provider::Provider::default(),
             challenged: BTreeSet::new(),
             effects: BTreeMap::new(),
             standing: BTreeSet::new(),
+            left_out: BTreeSet::new(),
             judged: BTreeSet::new(),
             broken: None,
             happened: 0,
@@ -310,6 +314,7 @@ impl Simulation {
             Tick::Challenge(operation_id, is_authentic) => self.challenge(operation_id, is_authentic),
             Tick::Round => self.round(),
             Tick::Buyer(checkout, deed) => self.buyer_acts(checkout, deed),
+            Tick::Handover(parcel, happening) => self.hand_over_goes_on(parcel, happening),
             Tick::Operator => self.operator_acts(),
             Tick::Accident => self.accident(),
             Tick::Restart(node) => self.restart(node),
@@ -324,20 +329,21 @@ impl Simulation {
         let now = self.schedule.now;
         if self.is_up(Service::Inventory) {
             let ended = self.stock.sweep(now, self.bug == Some(Bug::ExpiryIgnoresPayment));
-            let started = self.definition.index_of("allocate_stock");
-            let paid = |saga: &&Uuid| started.is_some_and(|started| self.standing.contains(&(**saga, started)));
+            let paid = |saga: &&Uuid| self.standing.contains(&(**saga, "allocate_stock".into()));
             if let Some(saga) = ended.iter().find(paid) {
                 self.breaks(format!("the hold of {saga} ended though its payment had started"));
             }
         }
         self.inquire();
         if self.is_up(Service::Order) {
-            for message in self.checkouts.take_due(now) {
+            let mut messages = self.checkouts.take_due(now);
+            messages.extend(self.cancellations.take_due(now));
+            for message in messages {
                 self.publish(message);
             }
         }
         if self.is_up(Service::Fulfillment) {
-            self.shipments.hand_over();
+            self.hand_over();
         }
         self.judge();
     }

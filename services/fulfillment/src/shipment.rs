@@ -66,6 +66,15 @@ impl State {
         }
     }
 
+    /// Whether it can be taken back after its order was completed. What the carrier was told of, it may have, and deliver.
+    pub const fn may_be_withdrawn(self, was_offered: bool) -> bool {
+        match self {
+            Self::Created | Self::Cancelled => true,
+            Self::Released => !was_offered,
+            Self::Shipped => false,
+        }
+    }
+
     pub const fn ship(self) -> Step {
         match self {
             Self::Released => Step::Move(Self::Shipped),

@@ -79,8 +79,8 @@ async fn operations_of(conn: &mut PgConnection, wanted: &[Wanted]) -> anyhow::Re
     Ok(pairs.into_values().filter_map(|pair| pair.0.refund_id.map(|refund_id| (refund_id, pair))).collect())
 }
 
-/// Takes the amount out of what may still be refunded.
-fn reserve(intents: &mut HashMap<Uuid, Intent>, wanted: &Wanted) -> Started {
+/// Takes the amount out of what may still be refunded. Pure.
+pub fn reserve(intents: &mut HashMap<Uuid, Intent>, wanted: &Wanted) -> Started {
     let Some(intent) = intents.get_mut(&wanted.intent_id) else {
         return Started::Refused {
             code: "payment_intent_unknown",

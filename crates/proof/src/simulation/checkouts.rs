@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::wire::Message;
 
 /// First after this, then twice as late each time, at most a minute.
-const TOLD_AGAIN: Duration = Duration::seconds(5);
-const TOLD_AGAIN_AT_MOST: Duration = Duration::seconds(60);
+pub(super) const TOLD_AGAIN: Duration = Duration::seconds(5);
+pub(super) const TOLD_AGAIN_AT_MOST: Duration = Duration::seconds(60);
 
 pub(super) struct Checkout {
     pub(super) input: CheckoutInput,

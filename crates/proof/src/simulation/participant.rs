@@ -86,7 +86,8 @@ impl Simulation {
 
     /// What the barrier knows of a command.
     pub(super) fn known(&self, service: Service, key: &StepKey) -> Option<Outcome> {
-        if self.bug == Some(Bug::NoBarrier) {
+        let restocked_twice = self.bug == Some(Bug::RestockedTwice) && key.step == "restock_sale";
+        if self.bug == Some(Bug::NoBarrier) || restocked_twice {
             return None;
         }
         self.barriers.get(&service)?.get(key).cloned()
@@ -143,12 +144,16 @@ impl Simulation {
             "inventory.release_stock" => Ok(self.stock.release(saga)),
             "inventory.allocate_stock" => self.stock.allocate(saga, now),
             "inventory.commit_stock" => Ok(self.stock.commit(saga)),
+            "inventory.restock_sale" => self.stock.restock(&command.payload, self.bug == Some(Bug::RestockedTwice)),
             "fulfillment.create_shipments" => self.shipments.create(saga, &command.payload),
             "fulfillment.cancel_shipments" => Ok(self.shipments.cancel(saga)),
-            "fulfillment.release_shipments" => Ok(self.shipments.release(saga)),
+            "fulfillment.release_shipments" => Ok(self.shipments.release(saga, now)),
+            "fulfillment.withdraw_shipments" => self.shipments.withdraw(&command.payload),
             "order.open_checkout" => self.checkouts.open(saga, &command.payload),
             "order.require_action" => Ok(self.checkouts.require_action(saga, &command.payload)),
             "order.close_checkout" => self.checkouts.close(saga, &command.payload),
+            "order.begin_cancel" => self.cancellations.begin(&command.payload),
+            "order.end_cancel" => self.cancellations.end(&command.payload),
             other => Err(anyhow::anyhow!("no handler for {other}")),
         };
         taken.unwrap_or_else(|error| {

@@ -1,6 +1,8 @@
 //! The payment service's tables and phases, with its own rules (`makegood_payment::{intent, operation, settlement,
 //! ledger}`): an operation is stored as started, carried out at the provider, and settled.
 
+mod refunds;
+
 use std::collections::BTreeMap;
 
 use makegood_contracts::{
@@ -73,7 +75,11 @@ impl Payments {
         for leg in legs {
             let is_kept = match (leg.kind, leg.resolves) {
                 (ledger::Kind::Pending, _) => self.reserved.insert(leg.operation_id, leg.amount_minor).is_none(),
-                (ledger::Kind::Post | ledger::Kind::Void, Some(pending)) => self.reserved.remove(&pending).is_some(),
+                (ledger::Kind::Post | ledger::Kind::Void, Some(pending)) => {
+                    let gives_back = leg.kind == ledger::Kind::Post && leg.flow == "refund";
+                    self.earned_minor -= if gives_back { leg.amount_minor } else { 0 };
+                    self.reserved.remove(&pending).is_some()
+                }
                 (ledger::Kind::Post | ledger::Kind::Void, None) => false,
                 (ledger::Kind::Posted, _) => {
                     self.earned_minor += leg.amount_minor;
@@ -215,6 +221,9 @@ impl Simulation {
                 self.payments.begin_voiding(command, now)
             }
             "payment.capture_payment" => self.payments.begin_capturing(command, now),
+            "payment.refund_payment" => {
+                self.payments.begin_refunding(command, now, self.bug == Some(Bug::RefundBegunAnew))
+            }
             other => Err(anyhow::anyhow!("no handler for {other}")),
         };
         match begun {

@@ -1,20 +1,25 @@
-//! Buyers, who confirm, hesitate, call off or never come back, and operators, who do what they may at any moment.
+//! Buyers, who confirm, hesitate, call off or never come back, and a shop that cancels what it has sold.
 
 use makegood_contracts::order::CheckoutInput;
-use makegood_saga::{definition::FINALLY, event::Event, state::Phase, transition::Verdict};
+use makegood_order::checkout::Status;
 use rand::Rng as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use time::Duration;
 use uuid::Uuid;
 
-use super::{ACCOUNT, Simulation, Tick, schedule::BEGINNING, stock::HOLD_TTL, store::Move};
-use crate::engine;
+use super::{ACCOUNT, Simulation, Tick, schedule::BEGINNING, stock::HOLD_TTL, wire::Message};
+use crate::bug::Bug;
 
 /// What a buyer does.
 pub(super) enum Deed {
-    Order { cart: Uuid, payment_method: Option<&'static str> },
+    Order {
+        cart: Uuid,
+        payment_method: Option<&'static str>,
+    },
     Confirm(&'static str),
     Cancel,
+    /// The order is called off after it was completed; the wish has an id of its own.
+    CancelOrder(Uuid),
 }
 
 /// All begin within this, so that they run at once.
@@ -26,6 +31,11 @@ const CARDS: [(&str, u32); 3] =
 
 fn checkout_id(number: u128) -> Uuid {
     Uuid::from_u128(0x0198_f0c2_0000_7000_8000_0000_0000_0000 + number)
+}
+
+/// The so manieth wish to call an order off.
+fn cancellation_id(checkout: Uuid, number: u128) -> Uuid {
+    Uuid::from_u128(checkout.as_u128() + (number << 32))
 }
 
 impl Simulation {
@@ -92,6 +102,7 @@ impl Simulation {
             }
             Deed::Confirm(payment_method) => self.checkouts.confirm(checkout, payment_method, now),
             Deed::Cancel => self.checkouts.cancel(checkout, now),
+            Deed::CancelOrder(cancellation) => self.cancel_order(checkout, cancellation),
         };
         if let Some(message) = message {
             self.publish(message);
@@ -112,94 +123,22 @@ impl Simulation {
             let delay = Duration::milliseconds(self.random.random_range(0..40_000));
             self.schedule.after(delay, Tick::Buyer(checkout, Deed::Cancel));
         }
-    }
-
-    /// While things go wrong, anything to any saga; afterwards, as the runbook says, whatever is paused goes on and
-    /// whatever is parked is retried.
-    pub(super) fn operator_acts(&mut self) {
-        let next = if self.is_healed { Duration::seconds(10) } else { self.until_next(self.faults.between_operators) };
-        self.schedule.after(next, Tick::Operator);
-        let live = self.store.live();
-        if self.is_healed {
-            for saga in live {
-                let held =
-                    self.store.rows.get(&saga).map(|row| (row.state.paused.is_some(), row.state.parked.is_some()));
-                match held {
-                    Some((true, _)) => self.operate(saga, &resumed()),
-                    Some((false, true)) => self.operate(saga, &retried()),
-                    Some((false, false)) | None => {}
-                }
-            }
-            return;
-        }
-        if live.is_empty() {
-            return;
-        }
-        let saga = live[self.random.random_range(0..live.len())];
-        let (actor, reason) = ("ann".to_owned(), "she has her reasons".to_owned());
-        let event = match self.random.random_range(0..7) {
-            0 => Event::CompensationForced { actor, reason },
-            1 => Event::CancelledByOperator { actor, reason },
-            2 => self.resolution(saga).unwrap_or_else(retried),
-            3 => Event::Paused { actor, reason },
-            4 => resumed(),
-            _ => retried(),
-        };
-        self.operate(saga, &event);
-    }
-
-    /// The parked step settled by hand, if the books show that it is.
-    fn resolution(&self, saga: Uuid) -> Option<Event> {
-        let row = self.store.rows.get(&saga)?;
-        let step = row.state.parked.as_ref()?.step.clone();
-        let index = self.definition.index_of(&step)?;
-        let stands = self.standing.contains(&(saga, index));
-        // Only where nothing reads its output, which the operator does not have.
-        let is_settled = if row.state.phase == Phase::Backward {
-            !stands
-        } else {
-            stands && (step == FINALLY || self.pivot.is_some_and(|pivot| index >= pivot))
-        };
-        is_settled.then(|| Event::Resolved {
-            step,
-            actor: "ann".to_owned(),
-            reason: "seen in the books".to_owned(),
-            output: Value::Null,
-        })
-    }
-
-    /// The admin API loads, decides and writes in one transaction, and publishes afterwards.
-    fn operate(&mut self, saga: Uuid, event: &Event) {
-        let Some((state, revision, wake_at)) = self.load(saga) else { return };
-        let now = self.schedule.now;
-        let moved = engine::step(self.bug, &self.definition, state.clone(), event, now);
-        if moved.verdict != Verdict::Moved {
-            return;
-        }
-        let commands = self.commands_of(&moved);
-        let needed = moved.state.wake_at();
-        let one = Move {
-            id: saga,
-            from_revision: revision,
-            from: state,
-            to: moved.state,
-            event: moved.logged.unwrap_or_else(|| event.clone()),
-            at: now,
-            effects: moved.effects,
-            wake_at: wake_at.filter(|stored| needed.is_some_and(|needed| *stored <= needed)).or(needed),
-        };
-        if self.write(one) {
-            for command in commands {
-                self.publish_command(command);
+        if self.happens(0.6) {
+            // Often more than once, under keys of their own, and at the very same time.
+            let wish = Duration::milliseconds(self.random.random_range(1_000..90_000));
+            for number in 1..=self.random.random_range(1..4_u128) {
+                let delay = wish + Duration::milliseconds(self.random.random_range(0..5_000));
+                let cancellation = cancellation_id(checkout, number);
+                self.schedule.after(delay, Tick::Buyer(checkout, Deed::CancelOrder(cancellation)));
             }
         }
     }
-}
 
-fn retried() -> Event {
-    Event::Retried { actor: "ann".to_owned(), reason: "mended".to_owned() }
-}
-
-fn resumed() -> Event {
-    Event::Resumed { actor: "ann".to_owned(), reason: "it may go on".to_owned() }
+    /// Only what was completed, and of which nothing has left as far as the order knows.
+    fn cancel_order(&mut self, checkout: Uuid, cancellation: Uuid) -> Option<Message> {
+        let order = self.checkouts.by_id.get(&checkout).filter(|order| order.status == Status::Completed)?;
+        let total = self.carts.by_id.get(&order.input.cart_id)?.total().ok()?;
+        let is_locked = self.bug != Some(Bug::CancellationNotLocked);
+        self.cancellations.request(cancellation, checkout, total, self.schedule.now, is_locked)
+    }
 }

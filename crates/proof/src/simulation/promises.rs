@@ -11,7 +11,7 @@ use makegood_saga::{
 use makegood_sandbox::charge::State as ChargeState;
 use uuid::Uuid;
 
-use super::{Service, Simulation, replica::event_of, wire::Message};
+use super::{Service, Simulation, cancellations::Status as CancellationStatus, replica::event_of, wire::Message};
 use crate::engine;
 
 impl Simulation {
@@ -33,7 +33,7 @@ impl Simulation {
                 // What is told to a saga that has not begun is told again by its outbox.
                 let Some(row) = self.store.rows.get(&saga) else { return true };
                 let now = self.schedule.now;
-                engine::step(self.bug, &self.definition, row.state.clone(), &event, now).verdict != Verdict::Moved
+                engine::step(self.bug, &row.flow.definition, row.state.clone(), &event, now).verdict != Verdict::Moved
             }
         }
     }
@@ -63,6 +63,9 @@ impl Simulation {
             && self.wire.is_empty()
             && self.store.live().is_empty()
             && self.checkouts.by_id.values().all(|checkout| checkout.status.is_final())
+            && self.cancellations.are_decided()
+            // A refund that an operator did not wait for is still asked about.
+            && !self.payments.has_reserved()
     }
 
     /// Everything, at the end.
@@ -87,12 +90,14 @@ impl Simulation {
                 }
             }
         }
+        self.judge_cancellations();
         if self.payments.has_reserved() {
             self.breaks("the ledger still has something reserved");
         }
-        let captured: i64 = self.provider.charges.values().map(|charge| charge.captured_minor).sum();
-        if captured != self.payments.earned_minor {
-            self.breaks(format!("the provider took {captured}, the ledger says {}", self.payments.earned_minor));
+        let kept =
+            self.provider.charges.values().map(|charge| charge.captured_minor - charge.refunded_minor).sum::<i64>();
+        if kept != self.payments.earned_minor {
+            self.breaks(format!("the provider took and kept {kept}, the ledger says {}", self.payments.earned_minor));
         }
         self.judge();
     }
@@ -101,13 +106,17 @@ impl Simulation {
     fn judge_ended(&mut self, saga: Uuid) {
         let Some(row) = self.store.rows.get(&saga) else { return };
         let ending = if row.state.phase == Phase::Completed { Ending::Completed } else { Ending::Compensated };
-        let last = self.definition.steps.len();
-        if !self.standing.contains(&(saga, last)) && row.state.steps[last].status != Status::Skipped {
+        let last = row.flow.definition.steps.len();
+        let is_done = self.standing.contains(&(saga, row.flow.name_of(last)));
+        if !is_done && row.state.steps[last].status != Status::Skipped {
             self.breaks(format!("saga {saga} ended before its last command was done"));
         }
-        let broken = match ending {
-            Ending::Completed => self.broken_by_completing(saga),
-            Ending::Compensated => self.broken_by_compensating(saga),
+        let is_cancellation = self.cancellations.by_id.contains_key(&saga);
+        let broken = match (ending, is_cancellation) {
+            (Ending::Completed, false) => self.broken_by_completing(saga),
+            (Ending::Compensated, false) => self.broken_by_compensating(saga),
+            (Ending::Completed, true) => self.broken_by_cancelling(saga),
+            (Ending::Compensated, true) => self.broken_by_refusing(saga),
         };
         if let Some(broken) = broken {
             self.breaks(format!("saga {saga} {broken}"));
@@ -125,11 +134,15 @@ impl Simulation {
             return Some(format!("completed, and its stock is {:?}", self.stock.state_of(saga)));
         }
         let shipments = self.shipments.states_of(saga);
+        let is_called_off = self.cancellations.is_called_off(saga);
         let goes_out = |state: &ShipmentState| matches!(state, ShipmentState::Released | ShipmentState::Shipped);
-        if shipments.is_empty() || !shipments.iter().all(goes_out) {
+        let are_taken_back = is_called_off && shipments.iter().all(|state| *state == ShipmentState::Cancelled);
+        let is_sent = shipments.iter().all(goes_out) || are_taken_back;
+        let is_left_out = self.is_any_left_out(saga, &["create_shipments", "release_shipments"]);
+        if (shipments.is_empty() || !is_sent) && !is_left_out {
             return Some(format!("completed, and its shipments are {shipments:?}"));
         }
-        if !self.carts.is_closed_by(checkout.input.cart_id, saga) {
+        if !self.carts.is_closed_by(checkout.input.cart_id, saga) && !self.is_left_out(saga, "close_cart") {
             return Some("completed, and its cart is not closed".to_owned());
         }
         (checkout.status != CheckoutStatus::Completed)
@@ -147,7 +160,8 @@ impl Simulation {
         if !matches!(self.stock.state_of(saga), None | Some(HoldState::Released | HoldState::Expired)) {
             return Some(format!("was compensated, and its stock is {:?}", self.stock.state_of(saga)));
         }
-        if self.shipments.states_of(saga).iter().any(|state| *state != ShipmentState::Cancelled) {
+        let ships = self.shipments.states_of(saga).iter().any(|state| *state != ShipmentState::Cancelled);
+        if ships && !self.is_left_out(saga, "create_shipments") {
             return Some("was compensated, and ships something".to_owned());
         }
         if self.carts.is_held_by(checkout.input.cart_id, saga) {
@@ -155,5 +169,58 @@ impl Simulation {
         }
         (checkout.status == CheckoutStatus::Completed)
             .then(|| "was compensated, and its checkout is completed".to_owned())
+    }
+
+    /// Whatever was called off has ended too, and what was not has kept its money and its goods away.
+    fn judge_cancellations(&mut self) {
+        for id in self.cancellations.by_id.keys().copied().collect::<Vec<_>>() {
+            match self.store.rows.get(&id) {
+                None => self.breaks(format!("cancellation {id} was taken and its saga never began")),
+                Some(row) if !row.state.phase.has_ended() => {
+                    let promise = format!("cancellation {id} has not ended though all is well: {:?}", row.state);
+                    self.breaks(promise);
+                }
+                Some(_) => {
+                    self.replay(id);
+                    self.judge_ended(id);
+                }
+            }
+        }
+        let went_back = |checkout: &&Uuid| {
+            let has_anything = self.refunded(**checkout) != 0 || self.stock.has_come_back(**checkout);
+            has_anything && !self.cancellations.has_gone_through(**checkout)
+        };
+        if let Some(checkout) = self.checkouts.by_id.keys().find(went_back).copied() {
+            self.breaks(format!("order {checkout} was not cancelled, and its money or its goods went back"));
+        }
+    }
+
+    fn refunded(&self, checkout: Uuid) -> i64 {
+        self.provider.charges_of(checkout).map(|charge| charge.refunded_minor).sum()
+    }
+
+    fn broken_by_cancelling(&self, saga: Uuid) -> Option<String> {
+        let cancellation = self.cancellations.by_id.get(&saga)?;
+        let checkout = cancellation.checkout;
+        if cancellation.status != CancellationStatus::Completed {
+            return Some(format!("cancelled an order, and its cancellation is {:?}", cancellation.status));
+        }
+        let captured: i64 = self.provider.charges_of(checkout).map(|charge| charge.captured_minor).sum();
+        let refunded = self.refunded(checkout);
+        if refunded != captured && !self.is_left_out(saga, "refund_payment") {
+            return Some(format!("cancelled an order, and {refunded} of {captured} was given back"));
+        }
+        if !self.stock.has_come_back(checkout) && !self.is_left_out(saga, "restock_sale") {
+            return Some("cancelled an order, and its goods did not come back".to_owned());
+        }
+        let shipments = self.shipments.states_of(checkout);
+        let goes_out = shipments.iter().any(|state| *state != ShipmentState::Cancelled);
+        let is_left_out = self.is_any_left_out(checkout, &["create_shipments", "release_shipments"]);
+        (goes_out && !is_left_out).then(|| format!("cancelled an order, and its shipments are {shipments:?}"))
+    }
+
+    fn broken_by_refusing(&self, saga: Uuid) -> Option<String> {
+        let status = self.cancellations.by_id.get(&saga)?.status;
+        (status != CancellationStatus::Refused).then(|| format!("was compensated, and its cancellation is {status:?}"))
     }
 }

@@ -1,10 +1,10 @@
 //! The inventory's tables, with its own rules (`makegood_inventory::{hold, hold_plan}`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use makegood_contracts::{
     account::Account,
-    inventory::{AllocatedStock, Allocation, HeldStock, HoldStock},
+    inventory::{AllocatedStock, Allocation, HeldStock, HoldStock, RestockSale},
     reply::Outcome,
 };
 use makegood_inventory::{
@@ -39,6 +39,8 @@ pub(super) struct Stock {
     shelves: BTreeMap<(String, Uuid), Shelf>,
     received: BTreeMap<(String, Uuid), i64>,
     holds: BTreeMap<Uuid, HoldRow>,
+    /// Holds whose sale has come back.
+    restocked: BTreeSet<Uuid>,
 }
 
 impl Shelf {
@@ -51,7 +53,13 @@ impl Shelf {
 
 impl Stock {
     pub(super) fn new(account: Account) -> Self {
-        Self { account, shelves: BTreeMap::new(), received: BTreeMap::new(), holds: BTreeMap::new() }
+        Self {
+            account,
+            shelves: BTreeMap::new(),
+            received: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            restocked: BTreeSet::new(),
+        }
     }
 
     pub(super) fn receive(&mut self, sku: &str, warehouse: Uuid, quantity: i64) {
@@ -131,6 +139,25 @@ impl Stock {
         }
     }
 
+    /// What a completed checkout took comes back as a receipt, once.
+    pub(super) fn restock(&mut self, payload: &Value, is_anew: bool) -> anyhow::Result<Outcome> {
+        let RestockSale { checkout_id } = serde_json::from_value(payload.clone())?;
+        let Some(row) = self.holds.get(&checkout_id).filter(|row| row.state == State::Committed) else {
+            return Ok(Outcome::defect(format!("Checkout {checkout_id} has no committed hold.")));
+        };
+        if self.restocked.insert(checkout_id) || is_anew {
+            for pick in &row.picks {
+                let shelf = self.shelves.entry((pick.sku.clone(), pick.warehouse_id)).or_default();
+                shelf.on_hand += pick.quantity;
+            }
+        }
+        Ok(Outcome::done())
+    }
+
+    pub(super) fn has_come_back(&self, checkout: Uuid) -> bool {
+        self.restocked.contains(&checkout)
+    }
+
     /// The sweeper ends holds whose time is over; whose they were.
     pub(super) fn sweep(&mut self, now: OffsetDateTime, also_allocated: bool) -> Vec<Uuid> {
         let ends = |row: &HoldRow| {
@@ -160,7 +187,11 @@ impl Stock {
         for (saga, row) in &self.holds {
             for pick in &row.picks {
                 let place = (pick.sku.clone(), pick.warehouse_id);
-                expected.entry(place).or_default().post(row.state.counts(), pick.quantity);
+                let shelf = expected.entry(place).or_default();
+                shelf.post(row.state.counts(), pick.quantity);
+                if self.restocked.contains(saga) {
+                    shelf.on_hand += pick.quantity;
+                }
             }
             if row.state == State::Held && row.expires_at + GRACE < now {
                 return Some(format!("the hold of {saga} outlives its time"));

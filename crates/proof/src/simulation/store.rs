@@ -1,19 +1,22 @@
 //! The orchestrator's database: one row per saga, written on the condition of its revision, and its log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use makegood_contracts::{command::Direction, orchestrator::StartSaga, reply::Outcome};
 use makegood_saga::{
-    definition::Definition,
     effect::{Effect, Send},
     event::Event,
     state::{State, Status},
+    transition::move_version,
 };
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Simulation;
+use super::{Simulation, flows::Flow};
 use crate::{bug::Bug, engine};
 
 /// A row of the log, with the instant at which it was decided, so that it can be decided again.
@@ -25,6 +28,9 @@ pub(super) struct LogRow {
 /// A saga as it is stored.
 pub(super) struct Row {
     pub(super) revision: u32,
+    /// The version that it is on.
+    pub(super) flow: Rc<Flow>,
+    begun_on: Rc<Flow>,
     /// As the table has it: without what comes back from the log.
     progress: String,
     pub(super) input: Value,
@@ -37,10 +43,20 @@ pub(super) struct Row {
     pub(super) state: State,
 }
 
+/// A saga as it comes back.
+pub(super) struct Loaded {
+    pub(super) flow: Rc<Flow>,
+    pub(super) state: State,
+    pub(super) revision: u32,
+    pub(super) wake_at: Option<OffsetDateTime>,
+}
+
 /// What one replica would write.
 pub(super) struct Move {
     pub(super) id: Uuid,
     pub(super) from_revision: u32,
+    /// The version that it is on from then on.
+    pub(super) flow: Rc<Flow>,
     /// What it was decided from.
     pub(super) from: State,
     pub(super) to: State,
@@ -84,7 +100,7 @@ fn outputs(log: &[LogRow]) -> Map<String, Value> {
 
 impl Simulation {
     /// A saga as it comes back from its row and its log.
-    pub(super) fn load(&mut self, id: Uuid) -> Option<(State, u32, Option<OffsetDateTime>)> {
+    pub(super) fn load(&mut self, id: Uuid) -> Option<Loaded> {
         let row = self.store.rows.get(&id)?;
         let mut state: State = match serde_json::from_str(&row.progress) {
             Ok(state) => state,
@@ -93,10 +109,16 @@ impl Simulation {
                 return None;
             }
         };
-        state.restore(&self.definition, id, row.input.clone(), outputs(&row.log));
-        let loaded = (row.state.clone(), row.revision, row.wake_at);
-        if state != loaded.0 && !is_known_difference(&state, &loaded.0) {
-            let difference = format!("what comes back is not what was written: {state:?} instead of {:?}", loaded.0);
+        state.restore(&row.flow.definition, id, row.input.clone(), outputs(&row.log));
+        let loaded = Loaded {
+            flow: Rc::clone(&row.flow),
+            state: row.state.clone(),
+            revision: row.revision,
+            wake_at: row.wake_at,
+        };
+        if state != loaded.state && !is_known_difference(&state, &loaded.state) {
+            let written = &loaded.state;
+            let difference = format!("what comes back is not what was written: {state:?} instead of {written:?}");
             self.breaks(difference);
         }
         Some(loaded)
@@ -112,6 +134,8 @@ impl Simulation {
         }
         let row = Row {
             revision: 0,
+            flow: Rc::clone(&begun.flow),
+            begun_on: Rc::clone(&begun.flow),
             progress: String::new(),
             input: start.input.clone(),
             signals: start.signals.clone(),
@@ -135,6 +159,7 @@ impl Simulation {
         row.sent.extend(sends(&one.effects).map(|send| (send.step.clone(), send.direction, send.attempt)));
         row.log.push(LogRow { event: one.event, at: one.at });
         row.revision = one.from_revision + 1;
+        row.flow = one.flow;
         row.wake_at = one.wake_at;
         // A state is plain data with text keys: writing it to memory cannot fail.
         row.progress = serde_json::to_string(&one.to).expect("a state is JSON");
@@ -148,11 +173,22 @@ impl Simulation {
     /// Decides every row of a saga's log again; what comes out must be what is stored.
     pub(super) fn replay(&mut self, id: Uuid) {
         let Some(row) = self.store.rows.get(&id) else { return };
-        let definition: &Definition = &self.definition;
+        let mut flow = Rc::clone(&row.begun_on);
         let signals = row.signals.clone().into_iter().collect();
-        let mut state = State::new(definition, id, row.input.clone(), signals);
+        let mut state = State::new(&flow.definition, id, row.input.clone(), signals);
         for LogRow { event, at } in &row.log {
-            state = engine::step(self.bug, definition, state, event, *at).state;
+            let mut next = None;
+            if let Event::VersionMoved { to, .. } = event {
+                next = self.flows.version(&flow.definition.name, *to);
+            }
+            state = match next {
+                Some(next) => {
+                    let moved = move_version(&flow.definition, &next.definition, state).state;
+                    flow = next;
+                    moved
+                }
+                None => engine::step(self.bug, &flow.definition, state, event, *at).state,
+            };
         }
         if state != row.state && !is_known_difference(&state, &row.state) {
             let difference = format!("its log does not lead where saga {id} is: {state:?} instead of {:?}", row.state);
@@ -180,7 +216,9 @@ fn broken_by(row: &Row, one: &Move, now: OffsetDateTime) -> Option<String> {
     if row.state != one.from && !is_known_difference(&row.state, &one.from) {
         return Some(format!("{:?} was decided from what is not stored", one.event));
     }
-    for (before, after) in one.from.steps.iter().zip(&one.to.steps) {
+    // Steps have other places in another version.
+    let is_moved = matches!(one.event, Event::VersionMoved { .. });
+    for (before, after) in one.from.steps.iter().zip(&one.to.steps).filter(|_| !is_moved) {
         let is_on_its_way_back = matches!(after.status, Status::Undoing | Status::UndoRetrying | Status::Undone);
         let goes_back = (before.status == Status::Done && after.status != Status::Done && !is_on_its_way_back)
             || (before.status == Status::Undone && after.status != Status::Undone);

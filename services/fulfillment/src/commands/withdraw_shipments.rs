@@ -37,12 +37,7 @@ pub(crate) async fn handle(tx: &mut PgConnection, jobs: &[Job<WithdrawShipments>
 
 /// All or none: a parcel that the carrier may have keeps the others.
 fn decide(shipments: &[LockedShipment]) -> Outcome {
-    let gone = |shipment: &&LockedShipment| match shipment.state {
-        State::Created | State::Cancelled => false,
-        State::Released => shipment.was_offered,
-        State::Shipped => true,
-    };
-    match shipments.iter().find(gone) {
+    match shipments.iter().find(|shipment| !shipment.state.may_be_withdrawn(shipment.was_offered)) {
         Some(shipment) => Outcome::refused(
             "shipment_handed_over",
             format!(
