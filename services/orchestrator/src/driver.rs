@@ -41,6 +41,9 @@ const ENOUGH: usize = 32;
 const LINGER: Duration = Duration::from_millis(2);
 /// Deadlines and recoveries that wait for the loop.
 const INTERNAL_QUEUE: usize = 64;
+/// Of those, taken in one round. After a restart under load a round has thousands of replies, and with one each the recovery
+/// would take as many rounds; with all of them replies would wait for seconds.
+const MAX_INTERNAL: usize = 8;
 
 /// Runs until shutdown.
 pub(crate) async fn run(worker: Worker, definitions: Definitions) -> anyhow::Result<()> {
@@ -98,10 +101,7 @@ impl Driver {
                     Some(batch) => messages.extend(batch),
                     None => return Ok(()),
                 },
-                Some(timed) = self.internal.recv() => for Timed { saga_id, revision, event } in timed {
-                    self.cache.forget_older(saga_id, revision);
-                    inbox.events.push((saga_id, event));
-                },
+                Some(timed) = self.internal.recv() => self.take_timed(&mut inbox, timed),
             }
             self.take_waiting(&mut messages);
             if !inbox.read(&self.worker, &messages).await {
@@ -117,18 +117,19 @@ impl Driver {
             }
             written = inbox.len();
             failpoint::pass(Failpoint::OrchestratorBeforeWrite);
-            match self.settle(inbox).await {
-                Some(outgoing) => {
-                    failpoint::pass(Failpoint::OrchestratorAfterCommit);
-                    let bus = self.worker.bus.clone();
-                    // Publishing overlaps with the next batch; acks need not wait for it.
-                    tokio::task::spawn_local(async move {
-                        tokio::join!(outgoing.publish(&bus), ack_all(&messages));
-                        failpoint::pass(Failpoint::OrchestratorAfterPublish);
-                    });
-                }
-                None => return Ok(()),
+            if !self.settle(inbox).await {
+                return Ok(());
             }
+            // Acks overlap with the next batch, and need not wait for what is being published.
+            tokio::task::spawn_local(async move { ack_all(&messages).await });
+        }
+    }
+
+    fn take_timed(&mut self, inbox: &mut Inbox, first: Vec<Timed>) {
+        let others = std::iter::from_fn(|| self.internal.try_recv().ok()).take(MAX_INTERNAL - 1);
+        for Timed { saga_id, revision, event } in std::iter::once(first).chain(others).flatten() {
+            self.cache.forget_older(saga_id, revision);
+            inbox.events.push((saga_id, event));
         }
     }
 
@@ -141,31 +142,46 @@ impl Driver {
         }
     }
 
-    /// Works until everything is written. None when shutdown came first: it will all come again.
+    /// Works until everything is written, and publishes each part as soon as that is: participants need not wait for the
+    /// rest. False when shutdown came first: it will all come again.
     ///
     /// Starts come first: a signal or a reply may belong to a saga of the same batch.
-    async fn settle(&mut self, inbox: Inbox) -> Option<Outgoing> {
+    async fn settle(&mut self, inbox: Inbox) -> bool {
         let Self { worker, advance, cache, .. } = self;
-        let mut outgoing = Outgoing::default();
         for start in &inbox.starts {
             if advance.definitions.newest(&start.definition).is_none() && !park_unknown_start(worker, start).await {
-                return None;
+                return false;
             }
         }
         for starts in inbox.starts.chunks(MAX_EVENTS) {
-            outgoing.merge(until_done(worker, async || advance.start(cache, starts).await).await?);
+            let Some(outgoing) = until_done(worker, async || advance.start(cache, starts).await).await else {
+                return false;
+            };
+            publish_soon(worker, outgoing);
         }
         for events in inbox.events.chunks(MAX_EVENTS) {
-            let advanced = until_done(worker, async || advance.apply(cache, events).await).await?;
-            outgoing.merge(advanced.outgoing);
+            let Some(advanced) = until_done(worker, async || advance.apply(cache, events).await).await else {
+                return false;
+            };
+            publish_soon(worker, advanced.outgoing);
             for ((saga_id, event), verdict) in events.iter().zip(&advanced.verdicts) {
                 if !park_if_senseless(worker, *saga_id, event, verdict.as_ref()).await {
-                    return None;
+                    return false;
                 }
             }
         }
-        Some(outgoing)
+        true
     }
+}
+
+/// Publishes what follows from a commit, beside whatever comes next.
+fn publish_soon(worker: &Worker, outgoing: Outgoing) {
+    failpoint::pass(Failpoint::OrchestratorAfterCommit);
+    let bus = worker.bus.clone();
+    tokio::task::spawn_local(async move {
+        outgoing.publish(&bus).await;
+        failpoint::pass(Failpoint::OrchestratorAfterPublish);
+    });
 }
 
 /// Parks a start of a definition that this replica does not have. False when shutdown came first.

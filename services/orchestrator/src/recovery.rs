@@ -41,10 +41,12 @@ pub(crate) async fn recover(worker: Worker, driver: mpsc::Sender<Vec<Timed>>) ->
 async fn walk(worker: &Worker, driver: &mpsc::Sender<Vec<Timed>>) -> anyhow::Result<()> {
     let mut after = Uuid::nil();
     let mut found = 0;
+    // What begins from now on is sent by whoever begins it, over a connection that is up; the walk does not run after it.
+    let Some(last) = saga_store::newest_live(&worker.db).await? else { return Ok(()) };
     loop {
-        let live = saga_store::live_after(&worker.db, after, CHUNK).await?;
-        let Some((last, _)) = live.last() else { break };
-        after = *last;
+        let live = saga_store::live_between(&worker.db, after, last, CHUNK).await?;
+        let Some((reached, _)) = live.last() else { break };
+        after = *reached;
         found += live.len();
         let timed = |(saga_id, revision)| Timed { saga_id, revision, event: Event::Recovered };
         if driver.send(live.into_iter().map(timed).collect()).await.is_err() {

@@ -276,7 +276,7 @@ fn reason(state: &State) -> Option<String> {
 }
 
 /// Takes sagas whose time has come, each by one replica: their `wake_at` moves a little, so that another replica takes
-/// over if this one dies before it has written them. Each comes with its revision, as [`live_after`] has it.
+/// over if this one dies before it has written them. Each comes with its revision, as [`live_between`] has it.
 pub(crate) async fn take_due(db: &PgPool, limit: i64) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
     sqlx::query_as(
         r"update saga set wake_at = now() + interval '5 seconds'
@@ -288,10 +288,21 @@ pub(crate) async fn take_due(db: &PgPool, limit: i64) -> Result<Vec<(Uuid, i32)>
     .await
 }
 
-/// Live sagas after an id, in order, with their revisions: recovery walks over them.
-pub(crate) async fn live_after(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
-    sqlx::query_as("select id, revision from saga where id > $1 order by id limit $2")
+/// The live saga with the highest id.
+pub(crate) async fn newest_live(db: &PgPool) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("select id from saga order by id desc limit 1").fetch_optional(db).await
+}
+
+/// Live sagas after an id and up to another, in order, with their revisions: recovery walks over them.
+pub(crate) async fn live_between(
+    db: &PgPool,
+    after: Uuid,
+    last: Uuid,
+    limit: i64,
+) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
+    sqlx::query_as("select id, revision from saga where id > $1 and id <= $2 order by id limit $3")
         .bind(after)
+        .bind(last)
         .bind(limit)
         .fetch_all(db)
         .await
