@@ -10,6 +10,7 @@ use makegood_chassis::{config::Config, database::auditor_url, invariant::Invaria
 use serde_json::Value;
 use sqlx::Row as _;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
     ServicePromises,
@@ -103,7 +104,14 @@ impl Auditor {
     async fn run_cross(&self, check: &CrossCheck, found: &mut Suspects) -> anyhow::Result<()> {
         let mut first = self.databases.connect(check.first.service).await?;
         let mut second = self.databases.connect(check.second.service).await?;
+        let kept_since: Option<Uuid> = match check.second_kept_since {
+            Some(sql) => Some(sqlx::query_scalar(sql).fetch_one(&mut second).await?),
+            None => None,
+        };
         merge_join(check.first.rows(&mut first), check.second.rows(&mut second), |id, first, second| {
+            if second.is_none() && kept_since.is_some_and(|kept_since| id < kept_since) {
+                return;
+            }
             if let Some(detail) = (check.judge)(first.as_ref(), second.as_ref()) {
                 found.add(Violation { id: id.to_string(), detail });
             }

@@ -22,6 +22,8 @@ pub(crate) struct CrossCheck {
     /// Read first: what it says must be true of the other side by the time that is read.
     pub(crate) first: Side,
     pub(crate) second: Side,
+    /// What the second side is asked for the id before which its rows may be gone; none when it keeps them for ever.
+    pub(crate) second_kept_since: Option<&'static str>,
     /// What is wrong with one id, by what each side has of it; none when nothing is.
     pub(crate) judge: fn(Option<&Value>, Option<&Value>) -> Option<Value>,
 }

@@ -94,7 +94,7 @@ impl Role {
             Self::Inventory => makegood_inventory::router(http),
             Self::Payment => makegood_payment::router(http),
             Self::Fulfillment => makegood_fulfillment::router(http),
-            Self::Orchestrator => makegood_orchestrator::router(http, bus),
+            Self::Orchestrator => makegood_orchestrator::router(http, bus, &settings.orchestrator),
             Self::Sandbox => makegood_sandbox::router(http, settings.sandbox.clone()),
             Self::Auditor => makegood_auditor::router(http, Auditor::new(config.clone(), promises())),
         }

@@ -25,6 +25,8 @@ use makegood_saga::{event::Event, transition::Verdict};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+#[cfg(test)]
+pub(crate) use advance::Begun;
 pub(crate) use advance::{Advance, Working};
 
 use crate::{definitions::Definitions, due_sagas, inbox::Inbox, outgoing::Outgoing, recovery, saga_cache::SagaCache};
@@ -154,10 +156,15 @@ impl Driver {
             }
         }
         for starts in inbox.starts.chunks(MAX_EVENTS) {
-            let Some(outgoing) = until_done(worker, async || advance.start(cache, starts).await).await else {
+            let Some(begun) = until_done(worker, async || advance.start(cache, starts).await).await else {
                 return false;
             };
-            publish_soon(worker, outgoing);
+            publish_soon(worker, begun.outgoing);
+            for start in starts.iter().filter(|start| begun.past.contains(&start.saga_id)) {
+                if !park_past_start(worker, start).await {
+                    return false;
+                }
+            }
         }
         for events in inbox.events.chunks(MAX_EVENTS) {
             let Some(advanced) = until_done(worker, async || advance.apply(cache, events).await).await else {
@@ -187,6 +194,16 @@ fn publish_soon(worker: &Worker, outgoing: Outgoing) {
 /// Parks a start of a definition that this replica does not have. False when shutdown came first.
 async fn park_unknown_start(worker: &Worker, start: &StartSaga) -> bool {
     let reason = format!("there is no definition `{}`, which saga {} is to run", start.definition, start.saga_id);
+    park_start(worker, start, reason).await
+}
+
+/// Parks a start of a saga that may have run, ended and gone. False when shutdown came first.
+async fn park_past_start(worker: &Worker, start: &StartSaga) -> bool {
+    let reason = format!("saga {} is older than sagas are kept, and may have run: it was not started", start.saga_id);
+    park_start(worker, start, reason).await
+}
+
+async fn park_start(worker: &Worker, start: &StartSaga, reason: String) -> bool {
     let payload = serde_json::to_vec(start).unwrap_or_else(|error| error.to_string().into_bytes());
     let letter = DeadLetter { subject: &subject::command(START_SAGA), payload: &payload, reason, deliveries: 1 };
     dead_letter::park(&worker.db, &worker.shutdown, letter).await

@@ -20,7 +20,7 @@ use makegood_chassis::http::HttpContext;
 use makegood_messaging::bus::Bus;
 use utoipa::OpenApi;
 
-use crate::definitions::DefinitionShelf;
+use crate::{Config, definitions::DefinitionShelf, saga_retention::SagaRetention};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -28,6 +28,7 @@ pub(crate) struct Admin {
     http: HttpContext,
     bus: Bus,
     definitions: DefinitionShelf,
+    retention: SagaRetention,
 }
 
 impl FromRef<Admin> for HttpContext {
@@ -37,7 +38,7 @@ impl FromRef<Admin> for HttpContext {
 }
 
 /// The router; `bus` carries the commands that an operator's action sends.
-pub fn router(http: HttpContext, bus: Bus) -> Router {
+pub fn router(http: HttpContext, bus: Bus, config: &Config) -> Router {
     let definitions = DefinitionShelf::new(http.db.clone());
     Router::new()
         .route("/v1/admin/sagas", get(list_sagas::list_sagas).post(start_saga::start_saga))
@@ -57,7 +58,7 @@ pub fn router(http: HttpContext, bus: Bus) -> Router {
         .route("/v1/admin/bulk_operations/{id}", get(bulk::get_bulk_operation::get_bulk_operation))
         .route("/v1/admin/bulk_operations/{id}/stop", post(bulk::stop_bulk_operation::stop_bulk_operation))
         .route("/v1/admin/audit", get(list_audit::list_audit))
-        .with_state(Admin { http, bus, definitions })
+        .with_state(Admin { http, bus, definitions, retention: config.saga_retention })
 }
 
 #[derive(OpenApi)]

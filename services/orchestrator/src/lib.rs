@@ -3,7 +3,7 @@
 //! [`definitions`] are loaded, checked and stored by version. The [`driver`] takes what has happened (starts, signals,
 //! replies, deadlines) in batches, runs the pure transition for each saga, writes all of them in one statement
 //! ([`saga_store`]), and sends the commands that follow ([`outgoing`]). [`due_sagas`] finds deadlines; [`recovery`] sends
-//! again what may have been lost. The rest is for people: [`http`] lists sagas, tells their timeline, and lets operators act, by
+//! again what may have been lost. What has ended is kept for its time ([`saga_retention`]) and then goes ([`saga_dropping`]). The rest is for people: [`http`] lists sagas, tells their timeline, and lets operators act, by
 //! one [`operator`] for one saga and for the many of [`bulk_operation_work`]. [`stuck`] says which sagas need them, and the
 //! [`census`] counts them for alerts.
 //!
@@ -21,6 +21,9 @@ mod outgoing;
 mod recovery;
 mod saga_cache;
 mod saga_store;
+
+mod saga_dropping;
+mod saga_retention;
 
 mod bulk_operation_work;
 mod operation;
@@ -40,6 +43,7 @@ use sqlx::migrate::Migrator;
 
 pub use config::Config;
 pub use http::{openapi, router};
+pub use saga_retention::SagaRetention;
 
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/orchestrator");
 
@@ -54,6 +58,7 @@ pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {
     tokio::try_join!(
         driver::run(worker.clone(), definitions.clone()),
         bulk_operation_work::work(worker.clone()),
+        saga_dropping::keep_dropping(worker.clone(), config.saga_retention),
         census::keep(worker, definitions),
     )?;
     Ok(())

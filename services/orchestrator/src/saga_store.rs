@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{definitions::Definitions, saga_cache::Instance};
+use crate::{definitions::Definitions, saga_cache::Instance, saga_retention::is_past};
 
 /// What happened to one saga, ready to be written.
 pub(crate) struct Move {
@@ -39,15 +39,20 @@ struct Row {
 }
 
 /// Loads sagas with their contexts; ids that are not there are absent from the result.
+///
+/// The bounds say nothing new, but they tell a plan for any ids which few of the many days it must open.
 pub(crate) async fn load(
     conn: &mut PgConnection,
     definitions: &Definitions,
     ids: &[Uuid],
 ) -> anyhow::Result<HashMap<Uuid, Instance>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, definition, version, revision, progress, input, traceparent, wake_at from every_saga where id = any($1)",
+        r"select id, definition, version, revision, progress, input, traceparent, wake_at from every_saga
+          where id = any($1) and id between $2 and $3",
     )
     .bind(ids)
+    .bind(ids.iter().min())
+    .bind(ids.iter().max())
     .fetch_all(&mut *conn)
     .await
     .context("loading sagas")?;
@@ -77,12 +82,16 @@ pub(crate) async fn load(
 
 /// The outputs of done steps, from the log: with the input they are the context.
 async fn load_outputs(conn: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<HashMap<Uuid, Map<String, Value>>> {
-    let rows: Vec<(Uuid, sqlx::types::Json<Event>)> =
-        sqlx::query_as("select saga_id, event from saga_log where saga_id = any($1) order by saga_id, revision")
-            .bind(ids)
-            .fetch_all(conn)
-            .await
-            .context("loading saga logs")?;
+    let rows: Vec<(Uuid, sqlx::types::Json<Event>)> = sqlx::query_as(
+        r"select saga_id, event from saga_log
+          where saga_id = any($1) and saga_id between $2 and $3 order by saga_id, revision",
+    )
+    .bind(ids)
+    .bind(ids.iter().min())
+    .bind(ids.iter().max())
+    .fetch_all(conn)
+    .await
+    .context("loading saga logs")?;
     let mut contexts: HashMap<Uuid, Map<String, Value>> = HashMap::new();
     for (id, event) in rows {
         learn(contexts.entry(id).or_default(), event.0);
@@ -113,40 +122,47 @@ pub(crate) fn learn(context: &mut Map<String, Value>, event: Event) {
     }
 }
 
-/// Inserts sagas that do not exist yet, with the first row of their log. Returns the ids that were new.
+/// What came of starting sagas. One that is in neither was started before.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Started {
+    pub(crate) new: HashSet<Uuid>,
+    /// So old that they may have run, ended and gone: not started.
+    pub(crate) past: HashSet<Uuid>,
+}
+
+/// Inserts sagas that do not exist yet, with the first row of their log.
 ///
-/// One whose every step is skipped ends as it starts. A saga that has ended is not in `saga` any more, but its log is there.
-/// Should one end at this very moment, the log's key fails the statement, and the next attempt sees it.
+/// One whose every step is skipped ends as it starts. A saga that has ended is not in `saga` any more, but its log is there, so
+/// the log's key says whether a start is new. The insert finds the one day that it concerns; a look before it would open them all.
 pub(crate) async fn start(
     conn: &mut PgConnection,
     starts: &[(&StartSaga, &Instance, &LogRow)],
-) -> anyhow::Result<HashSet<Uuid>> {
+) -> anyhow::Result<Started> {
     let instances = || starts.iter().map(|(_, instance, _)| *instance);
-    let ids: Vec<Uuid> = sqlx::query_scalar(
-        r"with new as materialized (
-              select * from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                                   $9::text[], $10::text[], $11::timestamptz[])
-                   as s (id, definition, version, reference, customer, state, step, progress, input, traceparent, wake_at)
-              where (select l.revision from saga_log l where l.saga_id = s.id and l.revision = 1) is null),
+    let rows: Vec<(Uuid, bool)> = sqlx::query_as(concat!(
+        r"with asked as materialized (
+              select s.*, ",
+        is_past!("s.id"),
+        r" as is_past
+              from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                          $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::text[])
+                   as s (id, definition, version, reference, customer, state, step, progress, input, traceparent, wake_at, event, sent)
+              cross join saga_retention kept),
+          logged as (
+              insert into saga_log (saga_id, revision, event, sent)
+              select id, 1, event::json, sent::json from asked where not is_past order by id
+              on conflict (saga_id, revision) do nothing
+              returning saga_id as id),
           live as (
               insert into saga (id, definition, version, reference, customer, state, step, revision, progress, input, traceparent, wake_at)
               select id, definition, version, reference, customer, state, step, 1, progress::json, input::json, traceparent, wake_at
-              from new where state not in ('completed', 'compensated')
-              order by id
-              on conflict (id) do nothing
-              returning id),
+              from asked join logged using (id) where state not in ('completed', 'compensated')),
           ended as (
               insert into finished_saga (id, definition, version, reference, customer, state, revision, progress, input, traceparent, created_at)
               select id, definition, version, reference, customer, state, 1, progress::json, input::json, traceparent, now()
-              from new where state in ('completed', 'compensated')
-              returning id),
-          started as (select id from live union all select id from ended),
-          logged as (
-              insert into saga_log (saga_id, revision, event, sent)
-              select l.id, 1, l.event::json, l.sent::json
-              from unnest($1::uuid[], $12::text[], $13::text[]) as l (id, event, sent) join started using (id))
-          select id from started",
-    )
+              from asked join logged using (id) where state in ('completed', 'compensated'))
+          select id, false from logged union all select id, true from asked where is_past",
+    ))
     .bind(starts.iter().map(|(start, _, _)| start.saga_id).collect::<Vec<_>>())
     .bind(instances().map(|instance| instance.definition.name.as_str()).collect::<Vec<_>>())
     .bind(instances().map(|instance| i32::try_from(instance.definition.version).unwrap_or(i32::MAX)).collect::<Vec<_>>())
@@ -160,9 +176,24 @@ pub(crate) async fn start(
     .bind(instances().map(|instance| instance.wake_at).collect::<Vec<_>>())
     .bind(starts.iter().map(|(_, _, log)| log.event.as_str()).collect::<Vec<_>>())
     .bind(starts.iter().map(|(_, _, log)| log.sent.as_deref()).collect::<Vec<_>>())
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(ids.into_iter().collect())
+    let of = |is_past: bool| rows.iter().filter(|row| row.1 == is_past).map(|(id, _)| *id).collect();
+    let mut started = Started { new: of(false), past: of(true) };
+    if !started.past.is_empty() {
+        for known in logged_among(conn, &started.past).await? {
+            started.past.remove(&known);
+        }
+    }
+    Ok(started)
+}
+
+/// Those whose log is there: they were started once and their day is not gone.
+async fn logged_among(conn: &mut PgConnection, ids: &HashSet<Uuid>) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("select saga_id from saga_log where saga_id = any($1) and revision = 1")
+        .bind(ids.iter().copied().collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await
 }
 
 /// Writes moves whose revision still stands, with their log; a saga that has ended leaves for `finished_saga`. Returns the ids

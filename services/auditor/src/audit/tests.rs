@@ -171,3 +171,14 @@ async fn books_in_order_keep_every_promise_and_each_break_is_named() {
     }
     books.drop().await;
 }
+
+#[tokio::test]
+async fn a_saga_that_is_past_the_time_for_which_it_is_kept_is_not_missed() {
+    let books = Books::create().await;
+    books.execute("orchestrator", "delete from finished_saga where state = 'compensated'").await;
+    assert_eq!(books.broken().await, ["accepted_checkouts_have_their_saga"]);
+    let its_day_is_gone = "update saga_retention set kept_since = '00000000-0000-7000-8000-000000000003'";
+    books.execute("orchestrator", its_day_is_gone).await;
+    assert_eq!(books.broken().await, [""; 0]);
+    books.drop().await;
+}

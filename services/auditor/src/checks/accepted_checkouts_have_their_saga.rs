@@ -9,7 +9,7 @@ use crate::side::Side;
 pub(super) const CHECK: CrossCheck = CrossCheck {
     promise: "P3",
     name: "accepted_checkouts_have_their_saga",
-    says: "Every checkout accepted more than two minutes ago has its saga.",
+    says: "Every checkout accepted more than two minutes ago has its saga, as long as sagas are kept.",
     first: Side {
         service: "order",
         sql: r"
@@ -21,6 +21,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
         service: "orchestrator",
         sql: r"select id, jsonb_build_object('saga', state) from every_saga order by id",
     },
+    second_kept_since: Some("select kept_since from saga_retention"),
     judge,
 };
 

@@ -24,6 +24,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             from checkout c left join orders o on o.id = c.order_id order by c.id
         ",
     },
+    second_kept_since: None,
     judge,
 };
 

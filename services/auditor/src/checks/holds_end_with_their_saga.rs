@@ -18,6 +18,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
         ",
     },
     second: Side { service: "inventory", sql: r"select id, jsonb_build_object('hold', state) from hold order by id" },
+    second_kept_since: None,
     judge,
 };
 

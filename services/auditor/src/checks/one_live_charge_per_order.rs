@@ -28,6 +28,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             from charge where order_id is not null group by order_id order by order_id
         ",
     },
+    second_kept_since: None,
     judge,
 };
 

@@ -25,6 +25,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             from provider_operation order by operation_id
         ",
     },
+    second_kept_since: None,
     judge,
 };
 

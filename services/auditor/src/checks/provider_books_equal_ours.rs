@@ -30,6 +30,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             from charge order by authorization_id
         ",
     },
+    second_kept_since: None,
     judge,
 };
 

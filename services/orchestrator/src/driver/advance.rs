@@ -43,6 +43,15 @@ pub(crate) struct Advanced {
     pub(crate) verdicts: Vec<Option<Verdict>>,
 }
 
+/// What came of starts.
+#[derive(Default)]
+pub(crate) struct Begun {
+    /// To be published now that it is durable.
+    pub(crate) outgoing: Outgoing,
+    /// Starts that came too late: nobody can tell any more whether these have run.
+    pub(crate) past: HashSet<Uuid>,
+}
+
 /// A saga in work: where it stands, what to log and what to send.
 pub(crate) struct Working {
     instance: Instance,
@@ -202,7 +211,7 @@ impl Advance {
     }
 
     /// Inserts sagas that do not exist, and returns their first commands. One that exists keeps going as it is.
-    pub(crate) async fn start(&self, cache: &mut SagaCache, starts: &[StartSaga]) -> anyhow::Result<Outgoing> {
+    pub(crate) async fn start(&self, cache: &mut SagaCache, starts: &[StartSaga]) -> anyhow::Result<Begun> {
         let now = self.clock.now();
         let mut begun: HashMap<Uuid, (&StartSaga, Working)> = HashMap::new();
         for start in starts {
@@ -226,20 +235,20 @@ impl Advance {
         let rows: Vec<_> =
             begun.values().filter_map(|(start, one)| Some((*start, &one.instance, one.log.first()?))).collect();
         if rows.is_empty() {
-            return Ok(Outgoing::default());
+            return Ok(Begun::default());
         }
         let mut connection = self.connections.take().await?;
-        let new = saga_store::start(&mut connection, &rows).await.context("starting sagas")?;
+        let started = saga_store::start(&mut connection, &rows).await.context("starting sagas")?;
         self.connections.keep(connection);
         drop(rows);
         let mut outgoing = Outgoing::default();
         for (id, (_, one)) in begun {
-            if new.contains(&id) {
+            if started.new.contains(&id) {
                 outgoing.merge(one.outgoing);
                 cache.keep(id, one.instance);
             }
         }
-        Ok(outgoing)
+        Ok(Begun { outgoing, past: started.past })
     }
 }
 

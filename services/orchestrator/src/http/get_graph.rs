@@ -41,11 +41,11 @@ pub(crate) async fn get_graph(
     .fetch_one(&mut *conn)
     .await?;
     if !is_own {
-        return Err(Problem::not_found("saga", &id));
+        return Err(admin.retention.no_saga(&id));
     }
     let definitions = admin.definitions.current().await?;
     let instance = saga_store::load(&mut conn, &definitions, &[uuid]).await?.remove(&uuid);
-    let instance = instance.ok_or_else(|| Problem::not_found("saga", &id))?;
+    let instance = instance.ok_or_else(|| admin.retention.no_saga(&id))?;
     if prefers_text(&headers) {
         let graph = draw::mermaid(&instance.definition, Some(&instance.state));
         return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], graph).into_response());

@@ -101,10 +101,10 @@ pub(crate) async fn get_saga(
     .bind(caller.account.livemode)
     .fetch_optional(&mut *conn)
     .await?;
-    let row = row.ok_or_else(|| Problem::not_found("saga", &id))?;
+    let row = row.ok_or_else(|| admin.retention.no_saga(&id))?;
     let definitions = admin.definitions.current().await?;
     let instance = saga_store::load(&mut conn, &definitions, &[uuid]).await?.remove(&uuid);
-    let instance = instance.ok_or_else(|| Problem::not_found("saga", &id))?;
+    let instance = instance.ok_or_else(|| admin.retention.no_saga(&id))?;
     let log = read_log(&mut conn, uuid).await?;
     drop(conn);
     let etag = entity_tag::of(row.revision.into());

@@ -155,7 +155,15 @@ async fn insert(
     working.apply(&Event::Started, now)?;
     let (one, outgoing) = working.into_move(start.saga_id);
     let first = one.log.first().ok_or_else(|| anyhow::anyhow!("a start that was not logged"))?;
-    let is_new = !saga_store::start(tx, &[(start, &one.instance, first)]).await?.is_empty();
+    let started = saga_store::start(tx, &[(start, &one.instance, first)]).await?;
+    if started.past.contains(&start.saga_id) {
+        let detail = format!(
+            "`{}` is so old that such a saga may have run, ended and gone. Another saga takes a new id.",
+            SagaId::from_uuid(start.saga_id),
+        );
+        return Err(Problem::invalid("/id", detail));
+    }
+    let is_new = started.new.contains(&start.saga_id);
     let stored = read(tx, start.saga_id).await?;
     if !stored.is_of(start) {
         let detail = format!(

@@ -4,6 +4,7 @@ mod audit;
 mod bulk;
 mod graph;
 mod operations;
+mod past_sagas;
 mod seen_sagas;
 mod timers;
 
@@ -21,7 +22,9 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::router;
-use crate::{MIGRATOR, definitions::DefinitionShelf, driver::Advance, invariants::INVARIANTS, saga_cache::SagaCache};
+use crate::{
+    Config, MIGRATOR, definitions::DefinitionShelf, driver::Advance, invariants::INVARIANTS, saga_cache::SagaCache,
+};
 
 /// A seat, a wait for consent, a room that needs the seat's number, and the charge, from which there is no way back.
 const TRIP: &str = "
@@ -78,7 +81,7 @@ impl Shop {
                 .expect("writes a definition");
         }
         let bus = Bus::connect(&nats_url(), "orchestrator-test").await.expect("connects");
-        let api = ShopApi::open(&database.db, |context| router(context, bus)).await;
+        let api = ShopApi::open(&database.db, |context| router(context, bus, &Config::default())).await;
         let definitions = DefinitionShelf::new(database.db.clone()).current().await.expect("definitions");
         let clock = DbClock::measure(&database.db).await.expect("a clock");
         let advance = Advance { connections: AtHand::new(database.db.clone()), clock, definitions };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 use uuid::Uuid;
 
-use crate::{MIGRATOR, http::router, invariants::INVARIANTS};
+use crate::{Config, MIGRATOR, http::router, invariants::INVARIANTS};
 
 const TRIP: &str = "saga: trip\nversion: 1\nsteps:\n  - step: book_flight\n    command: flights.book_flight\n";
 
@@ -21,7 +21,7 @@ async fn open_shop(database: &TestDatabase) -> ShopApi {
         .await
         .expect("writes a definition");
     let bus = Bus::connect(&nats_url(), "orchestrator-test").await.expect("connects");
-    ShopApi::open(&database.db, |context| router(context, bus)).await
+    ShopApi::open(&database.db, |context| router(context, bus, &Config::default())).await
 }
 
 #[tokio::test]
