@@ -16,6 +16,7 @@ PATHS = {
     "/v1/carts": "cart",
     "/v1/checkouts": "order",
     "/v1/orders": "order",
+    "/v1/returns": "order",
     "/v1/products": "catalog",
     "/v1/availability": "inventory",
     "/v1/admin/stock": "inventory",

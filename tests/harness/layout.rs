@@ -5,9 +5,10 @@ pub(crate) const ROLES: [&str; 9] =
     ["order", "cart", "catalog", "inventory", "payment", "fulfillment", "orchestrator", "sandbox", "auditor"];
 
 /// The first prefix that fits decides.
-const SERVED_BY: [(&str, &str); 16] = [
+const SERVED_BY: [(&str, &str); 17] = [
     ("/v1/checkouts", "order"),
     ("/v1/orders", "order"),
+    ("/v1/returns", "order"),
     ("/v1/carts", "cart"),
     ("/v1/products", "catalog"),
     ("/v1/availability", "inventory"),

@@ -15,3 +15,4 @@ mod own_steps;
 mod poison;
 mod provider_faults;
 mod replicas;
+mod return_order;

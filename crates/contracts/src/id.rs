@@ -39,6 +39,8 @@ kinds! {
     OrderKind, OrderId, "ord";
     /// The cancellation of a completed order; the same UUID is its saga's id.
     CancellationKind, CancellationId, "cnl";
+    /// The return of goods of a completed order; the same UUID is its saga's id.
+    ReturnKind, ReturnId, "ret";
     /// A run of a definition.
     SagaKind, SagaId, "sga";
     /// A payment intent.

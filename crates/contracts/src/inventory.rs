@@ -11,6 +11,7 @@ pub const RELEASE_STOCK: &str = "inventory.release_stock";
 pub const ALLOCATE_STOCK: &str = "inventory.allocate_stock";
 pub const COMMIT_STOCK: &str = "inventory.commit_stock";
 pub const RESTOCK_SALE: &str = "inventory.restock_sale";
+pub const RESTOCK_RETURN: &str = "inventory.restock_return";
 
 /// Holds every line or none, until the TTL. Also the input of its undo, `release_stock`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +43,28 @@ pub struct OwnHold {}
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RestockSale {
     pub checkout_id: Uuid,
+}
+
+/// Puts back a part of what a completed checkout took, into the warehouses that sold it, as receipts. All returns of one sale
+/// together never put back more than it took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RestockReturn {
+    pub return_id: Uuid,
+    pub checkout_id: Uuid,
+    pub lines: Vec<ReturnedLine>,
+}
+
+/// Units that can be sold again. Lines of the same SKU add up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedLine {
+    pub sku: String,
+    pub quantity: i64,
+}
+
+/// Output of `restock_return`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RestockedReturn {
+    pub units: i64,
 }
 
 /// Output of `allocate_stock`: which warehouse ships what.

@@ -23,4 +23,5 @@ pub mod fulfillment;
 pub mod inventory;
 pub mod orchestrator;
 pub mod order;
+pub mod order_return;
 pub mod payment;

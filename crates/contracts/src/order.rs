@@ -116,6 +116,13 @@ pub const ORDER_CANCELLED: &str = "order.cancelled";
 pub const ORDER_SHIPPED: &str = "order.shipped";
 pub const ORDER_CANCEL_REQUESTED: &str = "order.cancel_requested";
 pub const ORDER_CANCEL_REFUSED: &str = "order.cancel_refused";
+pub const ORDER_RETURN_REQUESTED: &str = "order.return_requested";
+pub const ORDER_RETURNED: &str = "order.returned";
+/// A return that came to nothing.
+pub const ORDER_RETURN_ENDED: &str = "order.return_ended";
+
+/// The `return_status` of an order of which nothing has come back.
+pub const NOT_RETURNED: &str = "none";
 
 /// An order as it is after the event. Who bought and where it goes are not told: whoever may know asks for the order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -126,10 +133,21 @@ pub struct OrderChanged {
     pub status: String,
     /// `unfulfilled`, `partially_shipped` or `shipped`.
     pub fulfillment_status: String,
+    /// `none`, `partially_returned` or `returned`.
+    #[serde(default = "not_returned")]
+    pub return_status: String,
     pub total: Money,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Why, of an order that ended otherwise than completed.
+    /// The return that an event about one is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_id: Option<Uuid>,
+    /// Why, of an order that ended otherwise than completed, or of a return that came to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_code: Option<String>,
+}
+
+/// What an event says that was written before there were returns.
+fn not_returned() -> String {
+    NOT_RETURNED.to_owned()
 }

@@ -8,6 +8,9 @@ mod one_live_charge_per_order;
 mod operations_are_what_the_provider_did;
 mod paid_is_what_the_order_costs;
 mod provider_books_equal_ours;
+mod returned_goods_are_in_stock;
+mod returns_are_paid_back;
+mod returns_give_back_no_more_than_was_paid;
 
 use serde_json::Value;
 
@@ -35,6 +38,9 @@ pub(crate) const CROSS_CHECKS: &[CrossCheck] = &[
     one_live_charge_per_order::CHECK,
     paid_is_what_the_order_costs::CHECK,
     cancelled_orders_are_paid_back::CHECK,
+    returns_are_paid_back::CHECK,
+    returns_give_back_no_more_than_was_paid::CHECK,
+    returned_goods_are_in_stock::CHECK,
     provider_books_equal_ours::CHECK,
     holds_end_with_their_saga::CHECK,
     operations_are_what_the_provider_did::CHECK,

@@ -6,6 +6,7 @@ mod allocate_stock;
 mod commit_stock;
 mod hold_stock;
 mod release_stock;
+mod restock_return;
 mod restock_sale;
 
 use makegood_contracts::{inventory::OwnHold, reply::Outcome};
@@ -32,6 +33,7 @@ pub(crate) fn participant(worker: Worker, config: &Config) -> Participant {
         .action("allocate_stock", allocate_stock::handle)
         .action("commit_stock", commit_stock::handle)
         .action("restock_sale", restock_sale::handle)
+        .action("restock_return", restock_return::handle)
 }
 
 /// A hold has its saga's id.

@@ -60,6 +60,27 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         promise: "P2",
+        name: "returns_bring_back_no_more_than_was_sold",
+        says: "All that came back of a sale, however it came, is no more than that warehouse sold of it.",
+        sql: r"
+            with back as (
+                select coalesce(returned_hold, restocked_hold) as id, sku, warehouse_id, sum(quantity) as quantity
+                from stock_receipt where returned_hold is not null or restocked_hold is not null
+                group by 1, 2, 3
+            )
+            select b.id::text as id, jsonb_build_object('sku', b.sku, 'back', b.quantity, 'sold', l.quantity) as detail
+            from back b
+            join hold h on h.id = b.id
+            left join lateral (
+                select sum(l.quantity) as quantity
+                from unnest(h.skus, h.warehouse_ids, h.quantities) as l (sku, warehouse_id, quantity)
+                where l.sku = b.sku and l.warehouse_id = b.warehouse_id
+            ) l on true
+            where h.state <> 'committed' or b.quantity > coalesce(l.quantity, 0)
+        ",
+    },
+    Invariant {
+        promise: "P2",
         name: "held_is_the_sum_of_holds",
         says: "What is held of a SKU in a warehouse is the sum of its held holds.",
         sql: r"

@@ -4,7 +4,7 @@
 //! before payment begins, and commits it when the money is taken (`commands`); a hold that nobody confirms ends by itself (`hold_expiry`).
 //!
 //! Reading order: `hold_plan` decides which warehouse serves whom, `hold` what a hold may become and what it
-//! counts for; both are pure. Then the commands, the expiry, the HTTP, and `invariants`, which prove it all afterwards.
+//! counts for, `restock_plan` where returned goods go; all three are pure. Then the commands, the expiry, the HTTP, and `invariants`, which prove it all afterwards.
 //!
 //! **One lock order.** Every transaction locks hold rows first, in the order of their ids, and then stock rows, in the
 //! order of their key (account, mode, SKU, warehouse). The sweeper does not wait for holds at all.
@@ -13,6 +13,7 @@ mod config;
 
 pub mod hold;
 pub mod hold_plan;
+pub mod restock_plan;
 mod warehouse_code;
 
 mod commands;

@@ -12,6 +12,7 @@ use tokio::sync::RwLock;
 const SHIPPED: &[(&str, &str)] = &[
     ("checkout.v1.yaml", include_str!("../../../saga-definitions/checkout.v1.yaml")),
     ("cancel-order.v1.yaml", include_str!("../../../saga-definitions/cancel-order.v1.yaml")),
+    ("return-order.v1.yaml", include_str!("../../../saga-definitions/return-order.v1.yaml")),
 ];
 
 /// All known versions. Cheap to clone.

@@ -1,4 +1,5 @@
-//! The checkout as its own outbox: what its saga has not been seen to know is told again. So are cancellations of orders.
+//! The checkout as its own outbox: what its saga has not been seen to know is told again. So are cancellations of orders, and
+//! returns.
 //!
 //! A row is due five seconds after it was written and then less and less often. Its timer is cleared by the commands
 //! that show that the saga knows: opening shows the start, a required action or the end shows the confirmation,
@@ -11,7 +12,7 @@ use makegood_messaging::{bus::Bus, worker::Worker};
 use sqlx::PgPool;
 
 use crate::{
-    order_cancellation,
+    order_cancellation, return_resending,
     saga_message::{self, RequestedCheckout, SagaMessages},
 };
 
@@ -73,6 +74,7 @@ fn messages(due: &[Due]) -> anyhow::Result<SagaMessages> {
 async fn resend_due(db: &PgPool, bus: &Bus) -> anyhow::Result<bool> {
     let mut messages = take_due(db).await?;
     messages.starts.extend(order_cancellation::take_due(db).await?);
+    messages.append(return_resending::take_due(db).await?);
     let count = messages.starts.len().max(messages.signals.len()).max(messages.cancels.len());
     if count > 0 {
         tracing::info!(

@@ -1,12 +1,19 @@
-//! The commands by which the order service takes part in the sagas of its checkouts and cancellations: the one list.
+//! The commands by which the order service takes part in the sagas of its checkouts, cancellations and returns: the
+//! one list.
 
+mod accept_return;
 mod begin_cancel;
+mod begin_return;
 mod close_checkout;
 mod end_cancel;
+mod end_return;
 mod open_checkout;
 mod require_action;
 
-use makegood_contracts::order::{BEGIN_CANCEL, CLOSE_CHECKOUT, END_CANCEL, OPEN_CHECKOUT, REQUIRE_ACTION};
+use makegood_contracts::{
+    order::{BEGIN_CANCEL, CLOSE_CHECKOUT, END_CANCEL, OPEN_CHECKOUT, REQUIRE_ACTION},
+    order_return::{ACCEPT_RETURN, BEGIN_RETURN, END_RETURN},
+};
 use makegood_messaging::{participant::Participant, worker::Worker};
 
 /// The service's name on the wire: of its commands, its consumers and its database.
@@ -19,6 +26,9 @@ pub(crate) fn participant(worker: Worker) -> Participant {
         .action(verb(CLOSE_CHECKOUT), close_checkout::handle)
         .action(verb(BEGIN_CANCEL), begin_cancel::handle)
         .action(verb(END_CANCEL), end_cancel::handle)
+        .action(verb(BEGIN_RETURN), begin_return::handle)
+        .action(verb(ACCEPT_RETURN), accept_return::handle)
+        .action(verb(END_RETURN), end_return::handle)
 }
 
 /// `open_checkout` of `order.open_checkout`.

@@ -19,4 +19,11 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     pub max_order_event_streams: u32,
+    /// How long after the last shipment of an order left its goods can be returned, in seconds. Default: 30 days.
+    #[arg(long = "return-window", env = "MAKEGOOD_RETURN_WINDOW", default_value_t = 30 * 24 * 60 * 60)]
+    pub return_window_seconds: u32,
+    /// How long the goods of a return are waited for, in seconds. Default: 30 days.
+    #[arg(long = "return-receipt-within", env = "MAKEGOOD_RETURN_RECEIPT_WITHIN", default_value_t = 30 * 24 * 60 * 60)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub return_receipt_within_seconds: u32,
 }

@@ -1,16 +1,23 @@
-//! The HTTP of checkouts and orders: all routes on one screen.
+//! The HTTP of checkouts, orders and returns: all routes on one screen.
 
 mod cancel_checkout;
 mod cancel_order;
+mod cancel_return;
 mod checkout_json;
 mod confirm_checkout;
 mod get_checkout;
 mod get_order;
+mod get_return;
 mod list_orders;
+mod list_returns;
 mod open_checkout;
 mod order_events;
 mod order_json;
+mod receive_return;
 mod respond;
+mod return_json;
+mod return_lines;
+mod return_order;
 
 use std::sync::Arc;
 
@@ -23,6 +30,8 @@ use makegood_chassis::http::HttpContext;
 use makegood_messaging::bus::Bus;
 use tokio::sync::Semaphore;
 use utoipa::OpenApi as _;
+
+use return_order::ReturnTerms;
 
 use crate::{
     checkout_accepting::{self, Accepting},
@@ -40,6 +49,7 @@ struct Shared {
     /// Places for requests whose checkout is not open yet; without one a request is shed.
     opening_places: Arc<Semaphore>,
     stream_places: Arc<Semaphore>,
+    return_terms: ReturnTerms,
 }
 
 impl FromRef<Shared> for HttpContext {
@@ -54,6 +64,10 @@ pub(crate) fn router(http: HttpContext, bus: Bus, config: &Config) -> Router {
         waiting: Waiting::spawn(http.db.clone()),
         opening_places: places(config.max_open_checkouts_in_flight),
         stream_places: places(config.max_order_event_streams),
+        return_terms: ReturnTerms {
+            window_seconds: config.return_window_seconds,
+            receipt_within_seconds: config.return_receipt_within_seconds,
+        },
         http,
         bus,
     };
@@ -66,6 +80,10 @@ pub(crate) fn router(http: HttpContext, bus: Bus, config: &Config) -> Router {
         .route("/v1/orders/{order}", get(get_order::get_order))
         .route("/v1/orders/{order}/cancel", post(cancel_order::cancel_order))
         .route("/v1/orders/{order}/events", get(order_events::order_events))
+        .route("/v1/orders/{order}/returns", post(return_order::return_order).get(list_returns::list_returns))
+        .route("/v1/returns/{return}", get(get_return::get_return))
+        .route("/v1/returns/{return}/receive", post(receive_return::receive_return))
+        .route("/v1/returns/{return}/cancel", post(cancel_return::cancel_return))
         .with_state(shared)
 }
 
@@ -83,6 +101,11 @@ fn places(count: u32) -> Arc<Semaphore> {
     get_order::get_order,
     cancel_order::cancel_order,
     order_events::order_events,
+    return_order::return_order,
+    list_returns::list_returns,
+    get_return::get_return,
+    receive_return::receive_return,
+    cancel_return::cancel_return,
 ))]
 struct Api;
 

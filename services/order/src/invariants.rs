@@ -83,6 +83,80 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
         "#,
     },
     Invariant {
+        promise: "P2",
+        name: "returns_take_no_more_than_was_sold",
+        says: "All returns of an order together have no more of a line than was sold, nor more money than it cost; all of it exactly that.",
+        sql: r#"
+            with taken as (
+                select r.order_id, l.line, sum(case when r.status = 'open' then l.quantity else l.received end) as units,
+                       sum(case when r.status = 'open' then l.amount_minor else l.refund_minor end) as minor
+                from order_return r
+                cross join lateral jsonb_to_recordset(r.lines) as l (line text, quantity bigint, amount_minor bigint, received bigint, refund_minor bigint)
+                where r.status in ('open', 'received', 'completed')
+                group by r.order_id, l.line
+            ), of_order as (
+                select t.order_id, sum(t.units) as units, sum(t.minor) as minor,
+                       bool_or(t.units > coalesce((select (s ->> 'quantity')::bigint from jsonb_array_elements(o.lines) s
+                                                   where s ->> 'line' = t.line), 0)) as too_many
+                from taken t join orders o on o.id = t.order_id
+                group by t.order_id
+            )
+            select o.id::text, jsonb_build_object('units', t.units, 'minor', t.minor, 'total_minor', o.total_minor)
+            from of_order t join orders o on o.id = t.order_id
+            where t.too_many or t.minor > o.total_minor
+               or (t.minor <> o.total_minor
+                   and t.units = (select sum((s ->> 'quantity')::bigint) from jsonb_array_elements(o.lines) s))
+        "#,
+    },
+    Invariant {
+        promise: "P4",
+        name: "a_return_gives_back_what_its_lines_say",
+        says: "What a return gives back is the sum of its lines, and no more goes back into stock than came.",
+        sql: r#"
+            select r.id::text, jsonb_build_object('status', r.status, 'refund_minor', r.refund_minor, 'restocked_units', r.restocked_units)
+            from order_return r
+            cross join lateral (
+                select sum(l.amount_minor) as announced_minor, sum(l.refund_minor) as refund_minor, sum(l.restock) as restock,
+                       bool_or(l.received > l.quantity or l.restock > l.received or l.refund_minor > l.amount_minor) as is_wrong
+                from jsonb_to_recordset(r.lines) as l (quantity bigint, amount_minor bigint, received bigint, restock bigint, refund_minor bigint)
+            ) l
+            where l.is_wrong or r.refund_minor <> case when r.received_at is null then l.announced_minor else l.refund_minor end
+               or coalesce(r.restocked_units, 0) > l.restock
+        "#,
+    },
+    Invariant {
+        promise: "P3",
+        name: "returns_are_decided_and_told",
+        says: "No return is undecided a day after its goods were due or came, and one whose saga may not know is told again.",
+        sql: r#"
+            select id::text, jsonb_build_object('order', order_id, 'status', status, 'received_at', received_at)
+            from order_return
+            where ended_at is null
+              and (coalesce(received_at, receive_by) < now() - interval '1 day'
+                   or (resend_at is null and (status = 'cancelled' or not begun)))
+        "#,
+    },
+    Invariant {
+        promise: "P8",
+        name: "what_comes_back_had_left",
+        says: "No order that was cancelled, or is being cancelled, has a return that stands; an order says how much of it came back.",
+        sql: r#"
+            select o.id::text, jsonb_build_object('status', o.status, 'return_status', o.return_status, 'units', back.units)
+            from orders o
+            join lateral (
+                select sum(l.received) filter (where r.status = 'completed') as units
+                from order_return r cross join lateral jsonb_to_recordset(r.lines) as l (received bigint)
+                where r.order_id = o.id and r.status in ('open', 'received', 'completed')
+                having count(*) > 0
+            ) back on true
+            where o.status <> 'completed'
+               or exists (select from order_cancellation c where c.order_id = o.id and c.status <> 'refused')
+               or (coalesce(back.units, 0) = 0) <> (o.return_status = 'none')
+               or (o.return_status = 'returned')
+                  <> (coalesce(back.units, 0) = (select sum((s ->> 'quantity')::bigint) from jsonb_array_elements(o.lines) s))
+        "#,
+    },
+    Invariant {
         promise: "P8",
         name: "order_events_are_contiguous",
         says: "The events of an order carry the versions 1 to the order's own, without gap or repetition (I8).",

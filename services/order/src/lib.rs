@@ -5,23 +5,27 @@
 //! (`commands`): open with an order, waiting for the buyer, decided. Requests wait for that (`waiting`)
 //! and are answered from facts that never change (`checkout_answer`), so that every caller of a key gets the same bytes.
 //!
-//! A completed order is cancelled by a saga of its own (`order_cancellation`), which is told in the same way.
+//! A completed order is cancelled by a saga of its own (`order_cancellation`), which is told in the same way. So is the return of
+//! goods that were shipped: `order_return` and `refund_share` are its rules, `return_row` its row, `return_resending` its outbox.
 //!
 //! Reading order: `checkout` and `order` are the rules, pure; `checkout_row` and `order_state` are what the tables hold;
 //! then accepting, commands, `order_shipping`, resending, HTTP, and `invariants`, which prove it all afterwards.
 //!
 //! Absent on purpose: this service reads no cart (a cart's id proves whose it is by its seal), prices nothing,
-//! and sees no card number. Returning an order is not in this release.
+//! and sees no card number.
 
 mod config;
 
 pub mod checkout;
 mod order;
+mod order_return;
 mod payment_method;
+mod refund_share;
 
 mod checkout_row;
 mod order_cancellation;
 mod order_state;
+mod return_row;
 
 mod checkout_accepting;
 mod checkout_answer;
@@ -32,6 +36,7 @@ mod commands;
 mod order_shipping;
 
 mod checkout_resending;
+mod return_resending;
 
 mod http;
 

@@ -63,7 +63,8 @@ async fn write_back(tx: &mut PgConnection, changed: &[OrderState]) -> Result<(),
     sqlx::query(
         r#"
         update orders
-        set shipments = changed.shipments, fulfillment_status = changed.fulfillment_status, version = changed.version
+        set shipments = changed.shipments, fulfillment_status = changed.fulfillment_status, version = changed.version,
+            last_shipped_at = now()
         from unnest($1::uuid[], $2::jsonb[], $3::text[], $4::bigint[]) as changed (id, shipments, fulfillment_status, version)
         where orders.id = changed.id
         "#,

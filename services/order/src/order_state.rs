@@ -13,7 +13,7 @@ use crate::order;
 macro_rules! order_state_columns {
     () => {
         "orders.id, orders.checkout_id, orders.account_id, orders.livemode, orders.status, orders.fulfillment_status, \
-         orders.total_minor, orders.currency, orders.reference, orders.planned_shipments, orders.shipments, orders.version"
+         orders.return_status, orders.total_minor, orders.currency, orders.reference, orders.planned_shipments, orders.shipments, orders.version"
     };
 }
 pub(crate) use order_state_columns;
@@ -26,6 +26,7 @@ pub(crate) struct OrderState {
     pub(crate) livemode: bool,
     pub(crate) status: String,
     pub(crate) fulfillment_status: String,
+    pub(crate) return_status: String,
     pub(crate) total_minor: i64,
     pub(crate) currency: String,
     pub(crate) reference: Option<String>,
@@ -51,14 +52,35 @@ impl OrderState {
 
     /// The event of the change that led to this state; its version is the order's.
     pub(crate) fn changed(&self, name: &'static str, failure_code: Option<&str>) -> anyhow::Result<NewEvent> {
+        self.event(name, None, failure_code)
+    }
+
+    /// The same, of a change that is about one of its returns.
+    pub(crate) fn return_changed(
+        &self,
+        name: &'static str,
+        return_id: Uuid,
+        failure_code: Option<&str>,
+    ) -> anyhow::Result<NewEvent> {
+        self.event(name, Some(return_id), failure_code)
+    }
+
+    fn event(
+        &self,
+        name: &'static str,
+        return_id: Option<Uuid>,
+        failure_code: Option<&str>,
+    ) -> anyhow::Result<NewEvent> {
         let total = Money::from_columns(self.total_minor, &self.currency);
         let data = OrderChanged {
             order_id: self.id,
             checkout_id: self.checkout_id,
             status: self.status.clone(),
             fulfillment_status: self.fulfillment_status.clone(),
+            return_status: self.return_status.clone(),
             total: total.with_context(|| format!("reading the total of order {}", self.id))?,
             reference: self.reference.clone(),
+            return_id,
             failure_code: failure_code.map(str::to_owned),
         };
         Ok(NewEvent {

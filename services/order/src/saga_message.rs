@@ -42,6 +42,14 @@ pub(crate) struct SagaMessages {
     pub(crate) cancels: Vec<CancelSaga>,
 }
 
+impl SagaMessages {
+    pub(crate) fn append(&mut self, mut others: Self) {
+        self.starts.append(&mut others.starts);
+        self.signals.append(&mut others.signals);
+        self.cancels.append(&mut others.cancels);
+    }
+}
+
 /// The start of a checkout's saga, with the confirmation along if it came in the same call.
 pub(crate) fn start(requested: &RequestedCheckout) -> anyhow::Result<StartSaga> {
     let input = CheckoutInput {

@@ -1,6 +1,8 @@
 //! A hold's whole life on a real database: every step twice, and every way back.
 
-use makegood_contracts::inventory::{AllocatedStock, Allocation, HoldLine, HoldStock, OwnHold, RestockSale};
+use makegood_contracts::inventory::{
+    AllocatedStock, Allocation, HoldLine, HoldStock, OwnHold, RestockReturn, RestockSale, ReturnedLine,
+};
 use makegood_testing::{SHOP, TestDatabase, job};
 use sqlx::PgPool;
 
@@ -134,5 +136,85 @@ async fn what_was_sold_comes_back_once_to_where_it_was() {
     assert_eq!(counters(pool, "cup").await, (6, 0, 0));
     assert_eq!(counters(pool, "pot").await, (1, 0, 0));
     assert!(is_defect(&restock(pool, &[cancelling], Uuid::now_v7()).await[0]), "no such checkout");
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+/// Returns of a checkout in one batch: what each brings of cups, and the units that are said to be back.
+async fn bring_back(pool: &PgPool, checkout: Uuid, returns: &[(Uuid, i64)]) -> Vec<Result<i64, ()>> {
+    let jobs: Vec<_> = returns
+        .iter()
+        .map(|(return_id, quantity)| {
+            let lines = vec![ReturnedLine { sku: "cup".to_owned(), quantity: *quantity }];
+            job(*return_id, "restock", RestockReturn { return_id: *return_id, checkout_id: checkout, lines })
+        })
+        .collect();
+    let mut tx = pool.begin().await.expect("begins");
+    let outcomes = restock_return::handle(&mut tx, &jobs).await.expect("restocks");
+    tx.commit().await.expect("commits");
+    let units = |outcome: Outcome| {
+        let Outcome::Done { output } = &outcome else {
+            assert!(is_defect(&outcome), "{outcome:?}");
+            return Err(());
+        };
+        Ok(output["units"].as_i64().expect("units"))
+    };
+    outcomes.into_iter().map(units).collect()
+}
+
+async fn on_hand(pool: &PgPool, warehouse: &str) -> i64 {
+    sqlx::query_scalar(
+        "select on_hand from stock join warehouse w on w.id = warehouse_id where sku = 'cup' and code = $1",
+    )
+    .bind(warehouse)
+    .fetch_one(pool)
+    .await
+    .expect("reads stock")
+}
+
+#[tokio::test]
+async fn returns_go_back_to_where_they_were_sold_and_never_more_than_was_sold() {
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
+    stock_up(pool, "near", 1, &[("cup", 3), ("pot", 1)]).await;
+    stock_up(pool, "far", 2, &[("cup", 3)]).await;
+    let checkout = Uuid::now_v7();
+    hold(pool, checkout, &[("cup", 4), ("pot", 1)]).await;
+    let [first, second, third] = std::array::from_fn(|_| Uuid::now_v7());
+    assert_eq!(bring_back(pool, checkout, &[(first, 1)]).await, [Err(())], "nothing is sold yet");
+    for verb in ["extend_hold", "allocate_stock", "commit_stock"] {
+        step(pool, verb, checkout).await;
+    }
+    assert_eq!((on_hand(pool, "near").await, on_hand(pool, "far").await), (0, 2));
+    // Twice in one batch, and again in another: once.
+    assert_eq!(bring_back(pool, checkout, &[(first, 2), (first, 2)]).await, [Ok(2), Ok(2)]);
+    assert_eq!(bring_back(pool, checkout, &[(first, 2)]).await, [Ok(2)]);
+    assert_eq!((on_hand(pool, "near").await, on_hand(pool, "far").await), (2, 2));
+    // Two at once for what is left: the second finds too little, and takes none of it.
+    assert_eq!(bring_back(pool, checkout, &[(second, 1), (third, 2)]).await, [Ok(1), Err(())]);
+    assert_eq!(bring_back(pool, checkout, &[(third, 1)]).await, [Ok(1)]);
+    assert_eq!((on_hand(pool, "near").await, on_hand(pool, "far").await), (3, 3));
+    assert_eq!(bring_back(pool, checkout, &[(Uuid::now_v7(), 1)]).await, [Err(())]);
+    assert_eq!(bring_back(pool, Uuid::now_v7(), &[(Uuid::now_v7(), 1)]).await, [Err(())], "no such checkout");
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
+async fn returns_of_one_sale_at_once_share_what_was_sold() {
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
+    stock_up(pool, "near", 1, &[("cup", 5)]).await;
+    let checkout = Uuid::now_v7();
+    hold(pool, checkout, &[("cup", 5)]).await;
+    for verb in ["extend_hold", "allocate_stock", "commit_stock"] {
+        step(pool, verb, checkout).await;
+    }
+    let mut at_once = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let pool = pool.clone();
+        at_once.spawn(async move { bring_back(&pool, checkout, &[(Uuid::now_v7(), 2)]).await[0] });
+    }
+    let back = at_once.join_all().await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(back, 2);
+    assert_eq!(counters(pool, "cup").await, (4, 0, 0));
     database.verify_and_drop(INVARIANTS).await;
 }

@@ -1,7 +1,7 @@
 //! The commands that this binary's own participants do. Each service registers its own; a shop's participants are named to
 //! `makegood saga check` in a file.
 
-use makegood_contracts::{cart, fulfillment, inventory, order, payment};
+use makegood_contracts::{cart, fulfillment, inventory, order, order_return, payment};
 
 pub(super) const KNOWN_COMMANDS: &[&str] = &[
     cart::LOCK_CART,
@@ -12,11 +12,15 @@ pub(super) const KNOWN_COMMANDS: &[&str] = &[
     inventory::ALLOCATE_STOCK,
     inventory::COMMIT_STOCK,
     inventory::RESTOCK_SALE,
+    inventory::RESTOCK_RETURN,
     order::OPEN_CHECKOUT,
     order::REQUIRE_ACTION,
     order::CLOSE_CHECKOUT,
     order::BEGIN_CANCEL,
     order::END_CANCEL,
+    order_return::BEGIN_RETURN,
+    order_return::ACCEPT_RETURN,
+    order_return::END_RETURN,
     payment::AUTHORIZE_PAYMENT,
     payment::VOID_PAYMENT,
     payment::CAPTURE_PAYMENT,

@@ -17,7 +17,7 @@ use crate::{every_saga::every_saga, ownership::owned_by, saga_store};
 
 /// One saga as a graph: SVG, or a Mermaid flowchart for whoever accepts `text/plain`.
 #[utoipa::path(get, path = "/v1/admin/sagas/{id}/graph", tag = "sagas",
-    params(("id" = String, Path, description = "`sga_…`, or the `chk_…` or `cnl_…` that it belongs to"), ("Accept" = Option<String>, Header)),
+    params(("id" = String, Path, description = "`sga_…`, or the `chk_…`, `cnl_…` or `ret_…` that it belongs to"), ("Accept" = Option<String>, Header)),
     responses((status = 200, description = "The graph", content((String = "image/svg+xml"), (String = "text/plain"))), (status = 404)))]
 pub(crate) async fn get_graph(
     State(admin): State<Admin>,

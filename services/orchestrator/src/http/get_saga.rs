@@ -78,7 +78,7 @@ struct SentCommand {
 
 /// One saga with its timeline.
 #[utoipa::path(get, path = "/v1/admin/sagas/{id}", tag = "sagas",
-    params(("id" = String, Path, description = "`sga_…`, or the checkout's `chk_…`")),
+    params(("id" = String, Path, description = "`sga_…`, or the `chk_…`, `cnl_…` or `ret_…` that it belongs to")),
     responses((status = 200, body = SagaDetail), (status = 404)))]
 pub(crate) async fn get_saga(
     State(admin): State<Admin>,

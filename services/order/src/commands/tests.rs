@@ -1,5 +1,7 @@
 //! The commands on a real database, in the orders in which a saga sends them and in those in which it must not.
 
+pub(crate) mod returns;
+
 use makegood_chassis::idempotency::Answer;
 use makegood_contracts::{
     event::Event,

@@ -156,6 +156,7 @@ async fn refusal(tx: &mut PgConnection, order: &OrderState, id: OrderId) -> Resu
         let detail = "A part of the order has left: it can be returned when it has arrived.".to_owned();
         return Ok(refused("order-shipped", "Order shipped", detail));
     }
+    // Nothing of it has left, so nothing of it is coming back: a return needs an order that has left whole.
     let under_way: bool = sqlx::query_scalar(
         "select exists (select from order_cancellation where order_id = $1 and status <> 'refused')",
     )

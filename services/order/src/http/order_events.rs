@@ -19,7 +19,7 @@ use makegood_chassis::{
 };
 use makegood_contracts::{
     account::Account,
-    id::{CheckoutId, EventId, OrderId},
+    id::{CheckoutId, EventId, OrderId, ReturnId},
     money::{Money, MoneyJson},
     order::OrderChanged,
 };
@@ -46,7 +46,8 @@ const MAX_EVENTS: i64 = 100;
 pub(super) struct OrderEventJson {
     #[schema(value_type = String, example = "evt_0198f0c2a3b47c5d8e9f0a1b2c3d4e62")]
     id: EventId,
-    /// `order.opened`, `order.completed`, `order.failed`, `order.expired`, `order.cancelled` or `order.shipped`.
+    /// `order.opened`, `order.completed`, `order.failed`, `order.expired`, `order.cancelled`, `order.shipped`,
+    /// `order.cancel_requested`, `order.cancel_refused`, `order.return_requested`, `order.returned` or `order.return_ended`.
     name: String,
     #[schema(value_type = String)]
     order_id: OrderId,
@@ -55,9 +56,13 @@ pub(super) struct OrderEventJson {
     version: i64,
     status: String,
     fulfillment_status: String,
+    return_status: String,
     #[schema(value_type = MoneyJson)]
     total: Money,
     reference: Option<String>,
+    /// The return that it is about.
+    #[schema(value_type = Option<String>)]
+    return_id: Option<ReturnId>,
     failure_code: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
@@ -194,8 +199,10 @@ fn sse_event(logged: LoggedEvent) -> anyhow::Result<Event> {
         version: logged.version,
         status: changed.status,
         fulfillment_status: changed.fulfillment_status,
+        return_status: changed.return_status,
         total: changed.total,
         reference: changed.reference,
+        return_id: changed.return_id.map(ReturnId::from_uuid),
         failure_code: changed.failure_code,
         occurred_at: logged.occurred_at,
     };

@@ -17,7 +17,7 @@ use crate::order_state::LeftShipment;
 /// The columns of [`OrderRow`].
 macro_rules! order_columns {
     () => {
-        "id, checkout_id, email, status, fulfillment_status, total_minor, currency, lines, reference, shipments, version, created_at, \
+        "id, checkout_id, email, status, fulfillment_status, return_status, total_minor, currency, lines, reference, shipments, version, created_at, \
          (select jsonb_build_object('id', c.id, 'status', c.status, 'failure_code', c.failure_code) \
           from order_cancellation c where c.order_id = orders.id order by c.id desc limit 1) as cancellation"
     };
@@ -31,6 +31,7 @@ pub(super) struct OrderRow {
     email: String,
     status: String,
     fulfillment_status: String,
+    return_status: String,
     total_minor: i64,
     currency: String,
     lines: Json<Vec<PricedLine>>,
@@ -61,6 +62,8 @@ pub(super) struct OrderJson {
     status: String,
     /// `unfulfilled`, `partially_shipped` or `shipped`.
     fulfillment_status: String,
+    /// `none`, `partially_returned` or `returned`.
+    return_status: String,
     /// The customer's e-mail address.
     customer: String,
     lines: Vec<LineJson>,
@@ -127,6 +130,7 @@ impl OrderRow {
             checkout_id: CheckoutId::from_uuid(self.checkout_id),
             status: self.status,
             fulfillment_status: self.fulfillment_status,
+            return_status: self.return_status,
             customer: self.email,
             lines,
             total,

@@ -48,7 +48,12 @@ impl Door {
     pub(super) async fn open() -> Self {
         let database = TestDatabase::create("order", &MIGRATOR).await;
         let bus = Bus::connect(&nats_url(), "order-test").await.expect("connects");
-        let config = Config { max_open_checkouts_in_flight: 5_000, max_order_event_streams: 1 };
+        let config = Config {
+            max_open_checkouts_in_flight: 5_000,
+            max_order_event_streams: 1,
+            return_window_seconds: 3_600,
+            return_receipt_within_seconds: 3_600,
+        };
         let shop = ShopApi::open(&database.db, |context| layered(router(context, bus, &config), 5_000)).await;
         Self { database, shop }
     }

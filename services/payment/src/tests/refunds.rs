@@ -55,6 +55,33 @@ async fn refunds_at_once_share_what_is_left() {
     world.end().await;
 }
 
+/// As the returns of an order ask for them: each under its own id, until nothing is left.
+#[tokio::test]
+async fn a_payment_goes_back_in_parts_to_the_last_penny_and_not_one_more() {
+    let world = World::new().await;
+    let saga = Uuid::now_v7();
+    world.authorize(saga, "pm_card_visa").await;
+    world.capture(saga).await;
+    let parts = [(Uuid::now_v7(), 3_334), (Uuid::now_v7(), 3_333), (Uuid::now_v7(), 3_333)];
+    for (refund_id, minor) in parts {
+        // The answer of each is lost once: it is asked for by its own id, and none is taken for another.
+        world.set_faults(dropping()).await;
+        assert!(is_retry(&world.refund(saga, refund_id, minor).await));
+        world.set_faults(healthy()).await;
+        let refunded = world.refund(saga, refund_id, minor).await;
+        assert_eq!(done_with(&refunded)["refund_id"], json!(refund_id));
+        assert_eq!(world.refund(saga, refund_id, minor).await, refunded);
+    }
+    assert_eq!(refused_with(&world.refund(saga, Uuid::now_v7(), 1).await), "refund_exceeds_captured");
+    assert_eq!(world.charge(saga).await, Some([10_000, 10_000, 10_000, 0]));
+    let at_provider: i64 = sqlx::query_scalar("select count(*) from provider_operation where kind = 'refund'")
+        .fetch_one(&world.provider_db)
+        .await
+        .expect("counts");
+    assert_eq!(at_provider, 3);
+    world.end().await;
+}
+
 #[tokio::test]
 async fn operators_see_a_payment_with_its_evidence_and_the_sums_of_an_import() {
     let world = World::new().await;

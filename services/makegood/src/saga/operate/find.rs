@@ -1,4 +1,4 @@
-//! From what an operator has in hand (a saga's id, a checkout's, an order's, a reference) to the one saga that is meant.
+//! From what an operator has in hand (a saga's id, a checkout's, a cancellation's, a return's, an order's, a reference) to the one saga that is meant.
 
 use anyhow::bail;
 
@@ -28,9 +28,9 @@ pub(super) async fn saga_id(admin: &Admin, named: &str) -> anyhow::Result<String
     }
 }
 
-/// A saga's or its checkout's id: nothing in it means anything in a path.
+/// A saga's own id, or that of what it is about: nothing in it means anything in a path.
 fn is_id(named: &str) -> bool {
-    let digits = named.strip_prefix("sga_").or_else(|| named.strip_prefix("chk_"));
+    let digits = ["sga_", "chk_", "cnl_", "ret_"].iter().find_map(|prefix| named.strip_prefix(prefix));
     digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
@@ -44,8 +44,10 @@ mod tests {
     use super::is_id;
 
     #[test]
-    fn ids_of_sagas_and_checkouts_go_into_a_path_and_nothing_else_does() {
-        assert!(is_id("sga_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f") && is_id("chk_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f"));
+    fn ids_of_sagas_and_of_what_they_are_about_go_into_a_path_and_nothing_else_does() {
+        for prefix in ["sga", "chk", "cnl", "ret"] {
+            assert!(is_id(&format!("{prefix}_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f")));
+        }
         for text in ["ord_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f", "sga_", "sga_../orders", "sga_1?x=2", "", "trip 7"] {
             assert!(!is_id(text), "{text}");
         }
