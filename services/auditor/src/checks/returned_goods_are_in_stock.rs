@@ -27,6 +27,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             from stock_receipt where return_id is not null group by return_id order by return_id
         ",
     },
+    second_kept_since: None,
     judge,
 };
 

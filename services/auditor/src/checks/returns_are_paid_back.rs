@@ -31,6 +31,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             where o.refund_id is not null order by o.refund_id
         ",
     },
+    second_kept_since: None,
     judge,
 };
 

@@ -27,6 +27,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             from payment_intent where saga_id is not null order by saga_id
         ",
     },
+    second_kept_since: None,
     judge,
 };
 

@@ -181,7 +181,7 @@ async fn returns_go_back_to_where_they_were_sold_and_never_more_than_was_sold() 
     hold(pool, checkout, &[("cup", 4), ("pot", 1)]).await;
     let [first, second, third] = std::array::from_fn(|_| Uuid::now_v7());
     assert_eq!(bring_back(pool, checkout, &[(first, 1)]).await, [Err(())], "nothing is sold yet");
-    for verb in ["extend_hold", "allocate_stock", "commit_stock"] {
+    for verb in ["allocate_stock", "commit_stock"] {
         step(pool, verb, checkout).await;
     }
     assert_eq!((on_hand(pool, "near").await, on_hand(pool, "far").await), (0, 2));
@@ -205,7 +205,7 @@ async fn returns_of_one_sale_at_once_share_what_was_sold() {
     stock_up(pool, "near", 1, &[("cup", 5)]).await;
     let checkout = Uuid::now_v7();
     hold(pool, checkout, &[("cup", 5)]).await;
-    for verb in ["extend_hold", "allocate_stock", "commit_stock"] {
+    for verb in ["allocate_stock", "commit_stock"] {
         step(pool, verb, checkout).await;
     }
     let mut at_once = tokio::task::JoinSet::new();
