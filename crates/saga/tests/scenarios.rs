@@ -112,11 +112,17 @@ fn command_steps(definition: &Definition) -> Vec<&str> {
     definition.steps.iter().filter(is_command).map(|step| step.name.as_str()).collect()
 }
 
-/// What must be undone, last first, when the steps before `step` are done.
+/// What must be undone when the stages before that of `step` are done, and the other steps of its own: the last stage first, in
+/// each the steps in their order.
 fn expected_undos<'a>(definition: &'a Definition, step: &str, including: bool) -> Vec<&'a str> {
-    let end = definition.index_of(step).expect("a step") + usize::from(including);
-    let can_undo = |index: &usize| definition.command_at(*index).is_some_and(|command| command.compensate.is_some());
-    (0..end).filter(can_undo).rev().map(|index| definition.name_of(index)).collect()
+    let index = definition.index_of(step).expect("a step");
+    let stage = definition.stage_of(index).expect("a stage");
+    let can_undo = |one: &usize| {
+        let command = definition.command_at(*one);
+        (including || *one != index) && command.is_some_and(|command| command.compensate.is_some())
+    };
+    let stages = definition.stages[..=stage].iter().rev();
+    stages.flat_map(|stage| stage.clone()).filter(can_undo).map(|one| definition.name_of(one)).collect()
 }
 
 #[test]

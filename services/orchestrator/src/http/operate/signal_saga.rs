@@ -13,7 +13,7 @@ use crate::{http::Admin, operation::Operation};
 #[serde(deny_unknown_fields)]
 pub(crate) struct GiveSignal {
     /// The signal's name in the definition.
-    #[schema(example = "goods_received")]
+    #[schema(example = "parcel_arrived")]
     signal: String,
     reason: String,
     /// Becomes the awaiting step's output.
