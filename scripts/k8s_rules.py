@@ -31,6 +31,11 @@ PATHS = {
     "/v1/admin/bulk_operations": "orchestrator",
     "/v1/admin/audit": "orchestrator",
     "/v1/admin/invariants": "auditor",
+    # Each service has its own.
+    **{
+        f"/v1/admin/dead_letters/{service}": service
+        for service in ("order", "cart", "catalog", "inventory", "payment", "fulfillment", "orchestrator")
+    },
 }
 # Settings that an overlay must bring: without them payment and fulfillment have nobody to call.
 ADDRESSES = {"MAKEGOOD_PROVIDER_URL", "MAKEGOOD_CARRIER_URL", "MAKEGOOD_CARRIER_CALLBACK_URL"}

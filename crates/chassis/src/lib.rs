@@ -24,6 +24,7 @@ pub mod callback_signature;
 pub mod entity_tag;
 pub mod extract;
 pub mod idempotency;
+pub mod operator_reason;
 pub mod page;
 pub mod problem;
 pub mod sealed_id;

@@ -1,6 +1,11 @@
-//! Messages that cannot be handled: parked in PostgreSQL with their reason, never dropped.
+//! Messages that cannot be handled: parked in PostgreSQL with their reason, never dropped. Operators look at them and decide
+//! ([`http`]); what is to be sent again is sent by the role's worker ([`redriving`]).
 
 pub mod gauge;
+pub mod http;
+pub mod redriving;
+
+mod masking;
 
 use std::time::Duration;
 
@@ -23,6 +28,8 @@ pub struct DeadLetter<'a> {
 
 /// Parks a message. Goes on trying while the database is away: the message is acked only after this returns true.
 pub async fn park(db: &PgPool, shutdown: &Shutdown, letter: DeadLetter<'_>) -> bool {
+    // Whoever cannot read a field often repeats what stood in it.
+    let letter = DeadLetter { reason: masking::masked_text(&letter.reason), ..letter };
     tracing::error!(subject = letter.subject, reason = letter.reason, "message parked as a dead letter");
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while let Err(error) = insert(db, &letter).await {

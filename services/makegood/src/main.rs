@@ -11,6 +11,7 @@ mod serve;
 
 mod client;
 
+mod dead_letters;
 mod saga;
 
 mod bench;
@@ -58,6 +59,8 @@ enum Command {
     Verify(verify::Args),
     /// Check, test and draw saga definitions; look into the sagas that run, and mend them.
     Saga(saga::Args),
+    /// Look at messages that could not be handled; send them again, or let them go.
+    DeadLetters(dead_letters::Args),
     /// Run a command with a PostgreSQL and a NATS of its own.
     WithServers(with_servers::Args),
 }
@@ -84,6 +87,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Saga(args) => saga::run(args).await,
+        Command::DeadLetters(args) => dead_letters::run(args).await,
         Command::WithServers(args) => with_servers::run(args).await,
     }
 }

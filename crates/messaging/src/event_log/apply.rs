@@ -112,6 +112,6 @@ where
 async fn park(worker: &Worker, event: &Event, error: &anyhow::Error) -> bool {
     let payload = serde_json::to_vec(event).unwrap_or_else(|error| error.to_string().into_bytes());
     let reason = format!("{} {} cannot be applied: {error:#}", event.name, event.id);
-    let letter = DeadLetter { subject: &event.name, payload: &payload, reason, deliveries: 1 };
+    let letter = DeadLetter { subject: &subject::event(&event.name), payload: &payload, reason, deliveries: 1 };
     dead_letter::park(&worker.db, &worker.shutdown, letter).await
 }

@@ -1,7 +1,7 @@
 //! `makegood saga ls`, `show`, `retry`, … : looking into sagas and mending them, over the admin API of a running deployment.
 //!
-//! One file per command. [`admin`] is the client, [`answers`] what it is told; [`story`] puts a saga's timeline into words,
-//! [`advice`] says what can be done next, [`terminal`] writes for people. Nothing here decides what a saga may do: that is
+//! One file per command. [`reading`] asks, [`answers`] is what it is told; [`story`] puts a saga's timeline into words,
+//! [`advice`] says what can be done next. Nothing here decides what a saga may do: that is
 //! the orchestrator's, and its refusals are shown as it words them.
 
 mod act;
@@ -16,14 +16,14 @@ mod age;
 mod filter;
 mod story;
 
-mod admin;
 mod answers;
 mod find;
 mod operation;
-mod terminal;
+mod reading;
 
 use anyhow::Result;
 
+use crate::client::{admin, terminal};
 use operation::{AtStep, Cancel, Compensate, Move, Pause, Resolve, Resume, Retry, Signal, Skip};
 
 #[derive(Debug, clap::Subcommand)]

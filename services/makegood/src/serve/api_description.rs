@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use axum::{Router, http::header, response::Html, routing::get};
+use makegood_messaging::dead_letter;
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, SecurityRequirement, ServerBuilder,
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -48,6 +49,9 @@ fn describe(roles: &[Role]) -> OpenApi {
     for role in roles {
         document.merge(role.openapi());
     }
+    if roles.iter().any(|role| role.migrator().is_some()) {
+        document.merge(dead_letter::http::openapi());
+    }
     api_problems::describe(&mut document);
     document
 }
@@ -61,7 +65,13 @@ mod tests {
         let document = serde_json::to_value(describe(&Role::ALL)).expect("serializes");
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["components"]["securitySchemes"][SECURITY_SCHEME]["scheme"], "bearer");
-        for path in ["/v1/carts", "/v1/checkouts", "/v1/admin/sagas/{id}", "/v1/availability/{sku}"] {
+        for path in [
+            "/v1/carts",
+            "/v1/checkouts",
+            "/v1/admin/sagas/{id}",
+            "/v1/availability/{sku}",
+            "/v1/admin/dead_letters/{service}",
+        ] {
             assert!(document["paths"].get(path).is_some(), "{path} is not described");
         }
     }

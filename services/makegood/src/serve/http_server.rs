@@ -14,7 +14,7 @@ use makegood_chassis::{
     role,
     secret::Secret,
 };
-use makegood_messaging::bus::Bus;
+use makegood_messaging::{bus::Bus, dead_letter};
 
 use super::{Process, api_description};
 use crate::roles::Role;
@@ -45,6 +45,9 @@ async fn router(process: &Process) -> Result<Router> {
     let contexts = try_join_all(contexts).await?;
     let mut router = api_description::router(&process.roles)?;
     for (role, context) in process.roles.iter().zip(contexts) {
+        if role.migrator().is_some() {
+            router = router.merge(dead_letter::http::router(context.clone(), role.name()));
+        }
         router = router.merge(role.router(context, bus.clone(), &process.config, &process.settings));
     }
     Ok(router)

@@ -45,6 +45,7 @@ async fn run(role: Role, process: Process) -> Result<()> {
     let worker = worker?;
     tokio::spawn(idempotency::keep_partitions(worker.db.clone(), worker.shutdown.clone()));
     tokio::spawn(dead_letter::gauge::keep_counting(worker.db.clone(), role.name(), worker.shutdown.clone()));
+    tokio::spawn(dead_letter::redriving::keep_redriving(worker.clone()));
     role.run(worker, secret, settings).await
 }
 

@@ -21,9 +21,10 @@ use makegood_chassis::{
     auth::Scope,
     entity_tag::Conditions,
     idempotency::{self, Answer, Post},
+    operator_reason::checked_reason,
     problem::Problem,
 };
-use makegood_contracts::{id::SagaId, plain_text::is_plain_text};
+use makegood_contracts::id::SagaId;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -36,9 +37,6 @@ use crate::{
     outgoing::Outgoing,
     ownership, saga_store,
 };
-
-/// Longest reason that is kept.
-const MAX_REASON: usize = 1_000;
 
 /// The body of a verb that says everything by its path, but for the reason.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -64,15 +62,6 @@ impl MovedSaga {
         let Position { state, step, revision } = position;
         Self { id: SagaId::from_uuid(id).to_string(), state: state.to_owned(), step, revision }
     }
-}
-
-pub(super) fn checked_reason(reason: &str) -> Result<String, Problem> {
-    let reason = reason.trim();
-    if !is_plain_text(reason, MAX_REASON) {
-        let detail = format!("say why, in 1 to {MAX_REASON} characters, none of them a control character");
-        return Err(Problem::invalid("/reason", detail));
-    }
-    Ok(reason.to_owned())
 }
 
 async fn operate<T>(

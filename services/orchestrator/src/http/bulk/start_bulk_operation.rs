@@ -5,6 +5,7 @@ use axum::{extract::State, response::Response};
 use makegood_chassis::{
     auth::{Caller, Scope},
     idempotency::{self, Answer, Post},
+    operator_reason::checked_reason,
     problem::Problem,
 };
 use makegood_contracts::id::BulkOperationId;
@@ -18,7 +19,7 @@ use super::BulkOperation;
 use crate::{
     definitions::Definitions,
     every_saga::every_saga,
-    http::{Admin, operate::checked_reason},
+    http::Admin,
     operation::Operation,
     saga_filter::{SagaFilter, Senseless, matches_filter},
 };

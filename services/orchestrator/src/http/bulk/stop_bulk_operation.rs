@@ -5,13 +5,14 @@ use makegood_chassis::{
     auth::Scope,
     extract::Path,
     idempotency::{self, Answer, Post},
+    operator_reason::checked_reason,
     problem::Problem,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::BulkOperation;
-use crate::http::{Admin, operate::checked_reason};
+use crate::http::Admin;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

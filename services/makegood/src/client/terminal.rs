@@ -11,30 +11,30 @@ const GAP: &str = "  ";
 
 /// A text with how it is to look. What has no colour is written as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Styled {
+pub(crate) struct Styled {
     text: String,
     style: Style,
 }
 
 impl Styled {
-    pub(super) fn new(text: impl AsRef<str>, style: Style) -> Self {
+    pub(crate) fn new(text: impl AsRef<str>, style: Style) -> Self {
         Self { text: tame(text.as_ref()), style }
     }
 
-    pub(super) fn plain(text: impl AsRef<str>) -> Self {
+    pub(crate) fn plain(text: impl AsRef<str>) -> Self {
         Self::new(text, Style::new())
     }
 
-    pub(super) fn faint(text: impl AsRef<str>) -> Self {
+    pub(crate) fn faint(text: impl AsRef<str>) -> Self {
         Self::new(text, Style::new().dimmed())
     }
 
-    pub(super) fn bold(text: impl AsRef<str>) -> Self {
+    pub(crate) fn bold(text: impl AsRef<str>) -> Self {
         Self::new(text, Style::new().bold())
     }
 
     /// A saga's state, in the colour of how much it wants somebody.
-    pub(super) fn state(state: &str) -> Self {
+    pub(crate) fn state(state: &str) -> Self {
         Self::new(state, style_of(state))
     }
 }
@@ -65,7 +65,7 @@ fn tame(text: &str) -> String {
 }
 
 /// At most so many characters, with an ellipsis where some are missing.
-pub(super) fn shortened(text: &str, characters: usize) -> String {
+pub(crate) fn shortened(text: &str, characters: usize) -> String {
     if text.chars().count() <= characters {
         return text.to_owned();
     }
@@ -73,7 +73,7 @@ pub(super) fn shortened(text: &str, characters: usize) -> String {
 }
 
 /// Rows in columns that are as wide as their widest cell. The last column is not padded.
-pub(super) fn columns(rows: &[Vec<Styled>]) -> String {
+pub(crate) fn columns(rows: &[Vec<Styled>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column| {
         rows.iter().filter_map(|row: &Vec<Styled>| row.get(column)).map(|cell: &Styled| cell.text.width()).max()
@@ -94,7 +94,7 @@ pub(super) fn columns(rows: &[Vec<Styled>]) -> String {
 }
 
 /// Standard output, with colours where it is a terminal and NO_COLOR does not forbid them.
-pub(super) fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
@@ -105,18 +105,18 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// A document for programs.
-pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 /// One line of JSON lines.
-pub(super) fn print_json_line(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn print_json_line(value: &impl Serialize) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string(value)?))
 }
 
 /// What a text is without its colours, for tests.
 #[cfg(test)]
-pub(super) fn uncoloured(text: &str) -> String {
+pub(crate) fn uncoloured(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 

@@ -8,14 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::filter::Filter;
-use crate::{
-    client::{
-        api::{Answer, Api, Request},
-        deployment::DeploymentArgs,
-    },
-    progress,
+use super::{
+    api::{Answer, Api, Request},
+    deployment::DeploymentArgs,
 };
+use crate::progress;
 
 /// A rolling restart is over sooner; past it, a person wants to know rather than wait.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,7 +21,7 @@ const LARGEST_PAGE: usize = 200;
 
 /// Where the deployment is, and the operator's key.
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct Access {
+pub(crate) struct Access {
     /// Address of the API; without it `dev.env` in `.makegood/` (or $MAKEGOOD_HOME) is read
     #[arg(long, env = "MAKEGOOD_URL")]
     url: Option<String>,
@@ -35,13 +32,13 @@ pub(super) struct Access {
 
 /// The API, with an operator's key.
 #[derive(Debug)]
-pub(super) struct Admin {
+pub(crate) struct Admin {
     api: Api,
     key: String,
 }
 
 impl Admin {
-    pub(super) fn open(access: Access) -> anyhow::Result<Self> {
+    pub(crate) fn open(access: Access) -> anyhow::Result<Self> {
         let Access { url, admin_key } = access;
         let given =
             DeploymentArgs { url, admin_key, secret_key: None, database_url: None, nats_url: None, secret: None };
@@ -51,12 +48,12 @@ impl Admin {
     }
 
     /// Reads; a refusal is an error.
-    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.call(Request::get(path, &self.key)).await
     }
 
     /// Asks for a change, once however often the request must be sent.
-    pub(super) async fn post(&self, path: &str, body: &Value, if_match: Option<&str>) -> anyhow::Result<Value> {
+    pub(crate) async fn post(&self, path: &str, body: &Value, if_match: Option<&str>) -> anyhow::Result<Value> {
         let key = uuid::Uuid::now_v7().to_string();
         Ok(self.call(Request::post(path, &self.key, body).keyed(&key).matching(if_match)).await?.body)
     }
@@ -68,13 +65,13 @@ impl Admin {
     }
 
     /// One page: its rows, and where the next one begins.
-    pub(super) async fn page(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Page> {
+    pub(crate) async fn page(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Page> {
         let answer = self.get(&with_query(path, query)?).await?;
         read(answer.body).with_context(|| format!("reading a page of {path}"))
     }
 
     /// Rows of as many pages as it takes, `limit` of them at most, and whether there are more.
-    pub(super) async fn rows(
+    pub(crate) async fn rows(
         &self,
         path: &str,
         query: &[(&'static str, String)],
@@ -94,27 +91,17 @@ impl Admin {
             }
         }
     }
-
-    /// The sagas that match.
-    pub(super) async fn sagas(&self, filter: &Filter, limit: usize) -> anyhow::Result<(Vec<Value>, bool)> {
-        self.rows("/v1/admin/sagas", &filter.query(), limit).await
-    }
-
-    /// One saga with its timeline, and its entity tag.
-    pub(super) async fn saga(&self, id: &str) -> anyhow::Result<Answer> {
-        self.get(&format!("/v1/admin/sagas/{id}")).await
-    }
 }
 
 /// As every list of the API answers.
 #[derive(Debug, serde::Deserialize)]
-pub(super) struct Page {
-    pub(super) data: Vec<Value>,
-    pub(super) next: Option<String>,
+pub(crate) struct Page {
+    pub(crate) data: Vec<Value>,
+    pub(crate) next: Option<String>,
 }
 
 /// What was answered, in the form that this build knows.
-pub(super) fn read<T: DeserializeOwned>(answer: Value) -> anyhow::Result<T> {
+pub(crate) fn read<T: DeserializeOwned>(answer: Value) -> anyhow::Result<T> {
     serde_json::from_value(answer)
         .context("the deployment answers in a form that this makegood does not know; are they of one release?")
 }
@@ -135,10 +122,10 @@ fn with_query(path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
 
 /// A problem document, told to a person.
 #[derive(Debug)]
-pub(super) struct Refusal(Answer);
+pub(crate) struct Refusal(Answer);
 
 impl Refusal {
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.0.status
     }
 }
