@@ -1,6 +1,8 @@
 //! The transition function against scripted participants: loops over every step of the shipped checkout, so that a new
 //! step is tested without writing a test, and the scenarios that the promises are kept against.
 
+#[path = "scenarios/answers.rs"]
+mod answers;
 #[path = "scenarios/operators.rs"]
 mod operators;
 #[path = "scenarios/parked.rs"]
@@ -222,64 +224,6 @@ fn every_undo_that_fails_is_repeated_until_it_works_and_parked_when_it_never_doe
 }
 
 #[test]
-fn every_reply_may_come_twice_and_changes_nothing() {
-    let definition = checkout();
-    let mut once = Play::new(&definition);
-    once.run(done);
-    let mut twice = Play::new(&definition);
-    while !twice.outbox.is_empty() {
-        let send = twice.outbox.remove(0);
-        let outcome = done(&send).expect("answered");
-        assert_eq!(twice.reply(&send.step, send.direction, outcome.clone()), Verdict::Moved);
-        assert_eq!(twice.reply(&send.step, send.direction, outcome), Verdict::Ignored);
-    }
-    assert_eq!(once.sent, twice.sent);
-}
-
-#[test]
-fn a_second_answer_with_other_contents_is_a_conflict_and_changes_nothing() {
-    let definition = checkout();
-    let mut play = Play::new(&definition);
-    play.reply("lock_cart", Direction::Do, Outcome::Done { output: json!({"total": 1}) });
-    let before = play.state.clone();
-    assert!(matches!(
-        play.reply("lock_cart", Direction::Do, Outcome::Done { output: json!({"total": 2}) }),
-        Verdict::Conflict(_)
-    ));
-    assert!(matches!(play.reply("lock_cart", Direction::Do, Outcome::refused("no", "")), Verdict::Conflict(_)));
-    assert_eq!(play.state, before);
-}
-
-#[test]
-fn an_answer_to_what_was_never_asked_is_unexpected() {
-    let definition = checkout();
-    let mut play = Play::new(&definition);
-    let before = play.state.clone();
-    for (step, direction) in
-        [("capture_payment", Direction::Do), ("lock_cart", Direction::Undo), ("no_such_step", Direction::Do)]
-    {
-        assert!(matches!(play.reply(step, direction, Outcome::done()), Verdict::Unexpected(_)), "{step}");
-    }
-    assert_eq!(play.state, before);
-}
-
-#[test]
-fn a_done_that_comes_after_the_step_was_given_up_is_undone_all_the_same() {
-    let definition = checkout();
-    let mut play = Play::new(&definition);
-    let silent = |send: &Send| if send.step == "authorize_payment" { None } else { done(send) };
-    play.run(silent);
-    while play.state.condition() == Condition::Running && play.wait() {
-        play.run(silent);
-    }
-    assert_eq!(play.reply("authorize_payment", Direction::Do, Outcome::done()), Verdict::Ignored);
-    play.reply("authorize_payment", Direction::Undo, Outcome::done());
-    play.run(done);
-    assert_eq!(play.state.condition(), Condition::Compensated);
-    assert!(play.commands(Direction::Undo).contains(&"authorize_payment"));
-}
-
-#[test]
 fn the_confirmation_is_awaited_until_the_hold_expires() {
     let definition = checkout();
     let mut play = Play::with_signals(&definition, BTreeMap::new());
@@ -422,62 +366,6 @@ fn an_operator_can_turn_a_saga_around_before_the_pivot_only() {
     let mut ended = Play::new(&definition);
     ended.run(done);
     assert!(matches!(ended.feed(&force), Verdict::Refused(_)));
-}
-
-#[test]
-fn a_failure_that_cannot_be_retried_parks_and_an_operators_retry_goes_on() {
-    let definition = checkout();
-    let mut play = Play::new(&definition);
-    play.run(|send| match send.step.as_str() {
-        "create_shipments" => Some(Outcome::defect("the output makes no sense")),
-        _ => done(send),
-    });
-    assert_eq!(play.state.condition(), Condition::Parked);
-    assert_eq!(play.state.wake_at(), None);
-    assert_eq!(play.feed(&Event::Retried { actor: "ann".into(), reason: "mended".into() }), Verdict::Moved);
-    play.run(done);
-    assert_eq!(play.state.condition(), Condition::Completed);
-}
-
-#[test]
-fn a_failure_that_comes_late_leaves_a_parked_step_to_the_operator() {
-    let definition = checkout();
-    let mut play = Play::new(&definition);
-    play.run(|send| match send.step.as_str() {
-        "create_shipments" => Some(Outcome::defect("the output makes no sense")),
-        _ => done(send),
-    });
-    let parked = play.state.clone();
-    // Were one of them counted, the step might be given up: retried and done, the saga would call itself compensated.
-    for _ in 0..20 {
-        assert_eq!(play.reply("create_shipments", Direction::Do, Outcome::retry("not now")), Verdict::Ignored);
-    }
-    assert_eq!(play.state, parked);
-    play.feed(&Event::Retried { actor: "ann".into(), reason: "mended".into() });
-    play.run(done);
-    assert_eq!(play.state.condition(), Condition::Completed);
-}
-
-#[test]
-fn siblings_that_need_an_operator_are_parked_one_after_the_other() {
-    let definition = checkout();
-    let mut play = Play::new(&definition);
-    play.run(|send| match send.step.as_str() {
-        "commit_stock" | "close_cart" => Some(Outcome::refused("no", "the books are away")),
-        _ => done(send),
-    });
-    for step in ["commit_stock", "close_cart"] {
-        while play.state.parked.is_none() {
-            assert!(play.wait(), "{step} is not forgotten");
-            play.run(|_| Some(Outcome::refused("no", "the books are away")));
-        }
-        assert_eq!(play.state.current_step(&definition), Some(step));
-        let settled =
-            Event::Resolved { step: step.into(), actor: "ann".into(), reason: "by hand".into(), output: Value::Null };
-        assert_eq!(play.feed(&settled), Verdict::Moved);
-    }
-    play.run(done);
-    assert_eq!(play.state.condition(), Condition::Completed);
 }
 
 const GROUP: &str = "

@@ -132,6 +132,7 @@ pub(crate) fn announce(
             return Ok(Err(Refusal::Unknown { sku: sku.clone() }));
         }
         for (line, share) in lines {
+            // A line of which nothing was returned yet is not among those taken.
             let part = share.next(taken.get(&line.line).copied().unwrap_or_default(), left);
             left -= part.units;
             if part.units > 0 {

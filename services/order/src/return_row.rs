@@ -1,5 +1,7 @@
 //! A return as its row has it, with what its saga and its callers need of its order.
 
+use std::collections::HashMap;
+
 use anyhow::Context as _;
 use makegood_contracts::{account::Account, money::Money};
 use sqlx::{PgConnection, types::Json};
@@ -70,9 +72,9 @@ pub(crate) async fn lock(tx: &mut PgConnection, account: Account, id: Uuid) -> R
     .await
 }
 
-/// Locks the returns of a batch, in the order of their ids.
-pub(crate) async fn lock_all(tx: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<Vec<ReturnRow>> {
-    sqlx::query_as(concat!(
+/// Locks the returns of a batch, in the order of their ids. One that does not exist is absent.
+pub(crate) async fn lock_all(tx: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<HashMap<Uuid, ReturnRow>> {
+    let rows: Vec<ReturnRow> = sqlx::query_as(concat!(
         "select ",
         return_columns!(),
         " from order_return join orders on orders.id = order_return.order_id
@@ -81,5 +83,6 @@ pub(crate) async fn lock_all(tx: &mut PgConnection, ids: &[Uuid]) -> anyhow::Res
     .bind(ids)
     .fetch_all(tx)
     .await
-    .context("locking returns")
+    .context("locking returns")?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }

@@ -13,6 +13,7 @@ impl Simulation {
     /// A step's effect, or that of its undo, has become durable.
     pub(super) fn note_effect(&mut self, key: &StepKey, outcome: &Outcome, was_here: bool) {
         let saga = key.saga_id;
+        // A text that is split always has a first part.
         let step = key.step.split('~').next().unwrap_or_default();
         let Some(flow) = self.store.rows.get(&saga).map(|row| row.flow.clone()) else { return };
         let (Some((index, name)), Outcome::Done { .. }) = (flow.find(step), outcome) else { return };

@@ -321,6 +321,7 @@ fn lazily(stored: Option<OffsetDateTime>, needed: Option<OffsetDateTime>) -> Opt
 pub(super) fn event_of(message: &Message) -> Option<(Uuid, Event)> {
     match message {
         Message::Reply(Reply { key, attempt, outcome }) => {
+            // A text that is split always has a first part.
             let step = key.step.split('~').next().unwrap_or_default().to_owned();
             let event = Event::Replied { step, direction: key.direction, attempt: *attempt, outcome: outcome.clone() };
             Some((key.saga_id, event))

@@ -23,6 +23,7 @@ impl Simulation {
         let key = &command.key;
         let is_told = key.step.ends_with(".pending");
         let row = self.store.rows.get(&key.saga_id);
+        // A text that is split always has a first part.
         let step = key.step.split('~').next().unwrap_or_default().to_owned();
         let stands = row.is_some_and(|row| row.sent.contains(&(step.clone(), key.direction, command.attempt)));
         if !is_told && !stands {

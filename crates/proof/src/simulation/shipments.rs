@@ -123,6 +123,7 @@ impl Shipments {
         self.by_saga.get_mut(&parcel.saga)?.get_mut(&parcel.id)
     }
 
+    /// None for a saga that has no shipments.
     pub(super) fn states_of(&self, saga: Uuid) -> Vec<State> {
         self.by_saga.get(&saga).map(|all| all.values().map(|shipment| shipment.state).collect()).unwrap_or_default()
     }

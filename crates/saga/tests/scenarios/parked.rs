@@ -105,3 +105,59 @@ fn an_output_by_hand_outlives_the_signal_that_could_not_be_taken_in() {
     let read = read_back(&play, &definition, &[settled]);
     assert_eq!(read.context["consent"], json!({"by": "hand"}));
 }
+
+#[test]
+fn a_failure_that_cannot_be_retried_parks_and_an_operators_retry_goes_on() {
+    let definition = checkout();
+    let mut play = Play::new(&definition);
+    play.run(|send| match send.step.as_str() {
+        "create_shipments" => Some(Outcome::defect("the output makes no sense")),
+        _ => done(send),
+    });
+    assert_eq!(play.state.condition(), Condition::Parked);
+    assert_eq!(play.state.wake_at(), None);
+    assert_eq!(play.feed(&Event::Retried { actor: "ann".into(), reason: "mended".into() }), Verdict::Moved);
+    play.run(done);
+    assert_eq!(play.state.condition(), Condition::Completed);
+}
+
+#[test]
+fn a_failure_that_comes_late_leaves_a_parked_step_to_the_operator() {
+    let definition = checkout();
+    let mut play = Play::new(&definition);
+    play.run(|send| match send.step.as_str() {
+        "create_shipments" => Some(Outcome::defect("the output makes no sense")),
+        _ => done(send),
+    });
+    let parked = play.state.clone();
+    // Were one of them counted, the step might be given up: retried and done, the saga would call itself compensated.
+    for _ in 0..20 {
+        assert_eq!(play.reply("create_shipments", Direction::Do, Outcome::retry("not now")), Verdict::Ignored);
+    }
+    assert_eq!(play.state, parked);
+    play.feed(&Event::Retried { actor: "ann".into(), reason: "mended".into() });
+    play.run(done);
+    assert_eq!(play.state.condition(), Condition::Completed);
+}
+
+#[test]
+fn siblings_that_need_an_operator_are_parked_one_after_the_other() {
+    let definition = checkout();
+    let mut play = Play::new(&definition);
+    play.run(|send| match send.step.as_str() {
+        "commit_stock" | "close_cart" => Some(Outcome::refused("no", "the books are away")),
+        _ => done(send),
+    });
+    for step in ["commit_stock", "close_cart"] {
+        while play.state.parked.is_none() {
+            assert!(play.wait(), "{step} is not forgotten");
+            play.run(|_| Some(Outcome::refused("no", "the books are away")));
+        }
+        assert_eq!(play.state.current_step(&definition), Some(step));
+        let settled =
+            Event::Resolved { step: step.into(), actor: "ann".into(), reason: "by hand".into(), output: Value::Null };
+        assert_eq!(play.feed(&settled), Verdict::Moved);
+    }
+    play.run(done);
+    assert_eq!(play.state.condition(), Condition::Completed);
+}

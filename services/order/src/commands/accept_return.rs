@@ -1,8 +1,6 @@
 //! `accept_return`: the pivot of a return. What came is what its row says, and nothing else: the row's lock decides between the
 //! goods, the deadline and whoever calls it off, so that none of them has been promised something that another undoes.
 
-use std::collections::HashMap;
-
 use anyhow::Context as _;
 use makegood_contracts::{
     order_return::{AcceptReturn, AcceptedReturn},
@@ -20,8 +18,7 @@ use crate::{
 /// The saga comes here when the goods have come or their time is over: a return that is still open has expired.
 pub(super) async fn handle(tx: &mut PgConnection, jobs: &[Job<AcceptReturn>]) -> anyhow::Result<Vec<Outcome>> {
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.input.return_id).collect();
-    let found: HashMap<Uuid, ReturnRow> =
-        return_row::lock_all(tx, &ids).await?.into_iter().map(|row| (row.id, row)).collect();
+    let found = return_row::lock_all(tx, &ids).await?;
     decide(tx, &ids).await.context("deciding returns")?;
     ids.iter().map(|id| outcome(*id, found.get(id))).collect()
 }

@@ -1,8 +1,6 @@
 //! `begin_return`: the return's saga runs, so it need not be started again. A return that was called off in the meantime goes no
 //! further.
 
-use std::collections::HashMap;
-
 use anyhow::Context as _;
 use makegood_contracts::{
     order_return::{BeginReturn, BegunReturn},
@@ -20,8 +18,7 @@ use crate::{
 
 pub(super) async fn handle(tx: &mut PgConnection, jobs: &[Job<BeginReturn>]) -> anyhow::Result<Vec<Outcome>> {
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.input.return_id).collect();
-    let found: HashMap<Uuid, ReturnRow> =
-        return_row::lock_all(tx, &ids).await?.into_iter().map(|row| (row.id, row)).collect();
+    let found = return_row::lock_all(tx, &ids).await?;
     begin(tx, &ids).await.context("beginning returns")?;
     ids.iter().map(|id| outcome(*id, found.get(id))).collect()
 }

@@ -31,8 +31,7 @@ struct End<'a> {
 pub(super) async fn handle(tx: &mut PgConnection, jobs: &[Job<EndReturn>]) -> anyhow::Result<Vec<Outcome>> {
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.input.input.return_id).collect();
     let mut orders = lock_orders(tx, &ids).await.context("locking orders whose return ended")?;
-    let found: HashMap<Uuid, ReturnRow> =
-        return_row::lock_all(tx, &ids).await?.into_iter().map(|row| (row.id, row)).collect();
+    let found = return_row::lock_all(tx, &ids).await?;
 
     let mut ending: HashSet<Uuid> = HashSet::new();
     let mut ends = Vec::new();
