@@ -132,7 +132,8 @@ fn is_transient(error: &sqlx::Error) -> bool {
 pub(crate) async fn accept(db: &PgPool, requests: &[Request]) -> Result<Vec<Accepted>, sqlx::Error> {
     let (firsts, first_of) = first_per_key(requests);
     let mut tx = db.begin().await?;
-    let claims: Vec<&Claim> = firsts.iter().map(|request| &request.claim).collect();
+    let claims: Vec<(&Claim, Option<Uuid>)> =
+        firsts.iter().map(|request| (&request.claim, Some(request.checkout.id))).collect();
     let claimed = idempotency::claim(&mut tx, &claims).await?;
     let decided = decide(&mut tx, &firsts, claimed).await?;
     tx.commit().await?;
@@ -170,12 +171,9 @@ async fn decide(
     older.extend(new.iter().filter(|request| !inserted.contains(&request.checkout.id)));
     let found = if older.is_empty() { HashMap::new() } else { find_by_token(tx, &older).await? };
 
-    let resource = |request: &Request| match inserted.contains(&request.checkout.id) {
-        true => Some(request.checkout.id),
-        false => found.get(&request.checkout.id).map(|found| found.checkout),
-    };
+    // New keys that wait for the checkout of an older one, and not for their own.
     let deferred: Vec<(&Claim, Uuid)> =
-        new.iter().filter_map(|request| Some((&request.claim, resource(request)?))).collect();
+        new.iter().filter_map(|request| Some((&request.claim, found.get(&request.checkout.id)?.checkout))).collect();
     if !deferred.is_empty() {
         idempotency::defer(tx, &deferred).await?;
     }

@@ -97,13 +97,14 @@ mod tests {
         let answer = Answer { status: 201, body: "{}".to_owned(), location: None };
 
         let mut other = test.db.begin().await.expect("begins");
-        claim(&mut other, &[&own]).await.expect("claims");
+        claim(&mut other, &[(&own, None)]).await.expect("claims");
         store(&mut other, &[(&own, &answer)]).await.expect("stores");
         sqlx::query("update idempotency_key set day = day + 1").execute(&mut *other).await.expect("moved to tomorrow");
         other.commit().await.expect("commits");
 
         let mut late = test.db.begin().await.expect("begins");
-        let mut claimed: Vec<_> = claim(&mut late, &[&own]).await.expect("claims").into_iter().map(Some).collect();
+        let mut claimed: Vec<_> =
+            claim(&mut late, &[(&own, None)]).await.expect("claims").into_iter().map(Some).collect();
         yield_to_the_other_day(&mut late, &[&own], &mut claimed).await.expect("looks");
         assert_eq!(claimed, [Some(Claimed::Answered(answer))]);
         let rows: i64 =

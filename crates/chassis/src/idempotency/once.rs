@@ -82,7 +82,7 @@ where
 }
 
 async fn claim_one(tx: &mut PgTransaction<'_>, key: &Claim) -> Result<Claimed, Problem> {
-    match claim(tx, &[key]).await {
+    match claim(tx, &[(key, None)]).await {
         Ok(mut claimed) => claimed.pop().ok_or_else(|| anyhow::anyhow!("claiming one key found none").into()),
         Err(error)
             if error.as_database_error().is_some_and(|told| told.code().as_deref() == Some(LOCK_NOT_AVAILABLE)) =>

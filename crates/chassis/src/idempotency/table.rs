@@ -74,8 +74,8 @@ impl ClaimRow {
 /// Rows are inserted in the order of their key, so that two batches with common keys wait for each other and never deadlock.
 const CLAIM: &str = r#"
     with given as (
-        select * from unnest($1::uuid[], $2::boolean[], $3::bytea[], $4::bytea[])
-            with ordinality as given (account_id, livemode, key_hash, fingerprint, position)
+        select * from unnest($1::uuid[], $2::boolean[], $3::bytea[], $4::bytea[], $5::uuid[])
+            with ordinality as given (account_id, livemode, key_hash, fingerprint, resource, position)
     ), today as (
         select (now() at time zone 'UTC')::date as day
     ), found as (
@@ -90,8 +90,8 @@ const CLAIM: &str = r#"
             limit 1
         ) held
     ), inserted as (
-        insert into idempotency_key (day, account_id, livemode, key_hash, fingerprint)
-        select today.day, given.account_id, given.livemode, given.key_hash, given.fingerprint
+        insert into idempotency_key (day, account_id, livemode, key_hash, fingerprint, resource)
+        select today.day, given.account_id, given.livemode, given.key_hash, given.fingerprint, given.resource
         from given cross join today
         where not exists (select from found where found.position = given.position)
         order by given.account_id, given.livemode, given.key_hash
@@ -107,10 +107,12 @@ const CLAIM: &str = r#"
     order by position
 "#;
 
-/// Claims keys, in order, in one statement. The same key twice in one call: the caller must have removed it.
+/// Claims keys, in order, in one statement; one with a resource is deferred to it from the beginning. The same key twice in
+/// one call: the caller must have removed it.
 ///
 /// A key that another transaction is claiming is waited for: until that one ends, or for the pool's `lock_timeout`.
-pub async fn claim(conn: &mut PgConnection, claims: &[&Claim]) -> Result<Vec<Claimed>, sqlx::Error> {
+pub async fn claim(conn: &mut PgConnection, claims: &[(&Claim, Option<Uuid>)]) -> Result<Vec<Claimed>, sqlx::Error> {
+    let (claims, resources): (Vec<&Claim>, Vec<Option<Uuid>>) = claims.iter().copied().unzip();
     let keys = KeyColumns::of(claims.iter().copied());
     let fingerprints: Vec<&[u8]> = claims.iter().map(|claim| claim.fingerprint.as_slice()).collect();
     let rows: Vec<ClaimRow> = sqlx::query_as(CLAIM)
@@ -118,20 +120,21 @@ pub async fn claim(conn: &mut PgConnection, claims: &[&Claim]) -> Result<Vec<Cla
         .bind(&keys.livemodes)
         .bind(&keys.key_hashes)
         .bind(&fingerprints)
+        .bind(&resources)
         .fetch_all(&mut *conn)
         .await?;
 
     let near_midnight = rows.iter().any(|row| row.near_midnight);
     let mut claimed: Vec<Option<Claimed>> = Vec::with_capacity(claims.len());
-    for (row, claim) in rows.into_iter().zip(claims) {
+    for (row, claim) in rows.into_iter().zip(&claims) {
         let inserted = row.inserted;
         let held = row.held().map(|held| held.claimed(claim)).transpose()?;
         claimed.push(held.or(inserted.then_some(Claimed::New)));
     }
     if near_midnight {
-        midnight::yield_to_the_other_day(conn, claims, &mut claimed).await?;
+        midnight::yield_to_the_other_day(conn, &claims, &mut claimed).await?;
     }
-    read_lost(conn, claims, claimed).await
+    read_lost(conn, &claims, claimed).await
 }
 
 /// Neither inserted nor found: another transaction committed the row after the claim's snapshot was taken.
@@ -225,7 +228,7 @@ pub async fn store(conn: &mut PgConnection, answers: &[(&Claim, &Answer)]) -> Re
     Ok(())
 }
 
-/// Marks claimed keys as decided later by `resource`.
+/// Marks claimed keys as decided later by `resource`, where that was not known when they were claimed.
 pub async fn defer(conn: &mut PgConnection, deferred: &[(&Claim, Uuid)]) -> Result<(), sqlx::Error> {
     let keys = KeyColumns::of(deferred.iter().map(|(claim, _)| *claim));
     let resources: Vec<Uuid> = deferred.iter().map(|(_, resource)| *resource).collect();

@@ -64,7 +64,7 @@ async fn equal_requests_in_several_processes_wait_for_the_first_ones_transaction
     let claim_of_all = key("k", "f");
     // Another process knows nothing of this one's queue: it meets the claim on the index only.
     let mut elsewhere = test.db.begin().await.expect("begins");
-    assert_eq!(claim(&mut elsewhere, &[&claim_of_all]).await.expect("claims"), [Claimed::New]);
+    assert_eq!(claim(&mut elsewhere, &[(&claim_of_all, None)]).await.expect("claims"), [Claimed::New]);
     let here = once(&test.db, Some(&claim_of_all), take_effect(201));
     let there = async {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -137,7 +137,7 @@ async fn a_deferred_key_is_in_use_until_its_answer_is_stored_and_the_first_answe
     let test = test_with_effects().await;
     let (one, other, resource) = (key("one", "f"), key("other", "f"), Uuid::from_u128(5));
     let mut tx = test.db.begin().await.expect("begins");
-    assert_eq!(claim(&mut tx, &[&one, &other]).await.expect("claims"), [Claimed::New, Claimed::New]);
+    assert_eq!(claim(&mut tx, &[(&one, None), (&other, None)]).await.expect("claims"), [Claimed::New, Claimed::New]);
     super::super::defer(&mut tx, &[(&one, resource), (&other, resource)]).await.expect("defers");
     tx.commit().await.expect("commits");
 
