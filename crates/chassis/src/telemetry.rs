@@ -3,6 +3,7 @@
 //! Nothing secret is logged: types that hold secrets show nothing in their `Debug`, and bodies are never logged.
 
 mod metrics;
+mod step_span;
 
 use std::env;
 
@@ -17,6 +18,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 pub use metrics::{Metrics, metrics};
+pub use step_span::StepSpan;
 
 use crate::{http::TraceParent, tls};
 
@@ -50,7 +52,8 @@ pub fn init(service: &str) -> anyhow::Result<Telemetry> {
         _ => None,
     };
     let traces = provider.as_ref().map(|provider| {
-        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("makegood"));
+        let tracer = provider.tracer("makegood");
+        let layer = tracing_opentelemetry::layer().with_tracer(step_span::TRACER.get_or_init(|| tracer).clone());
         layer.with_filter(EnvFilter::new(TRACE_FILTER))
     });
     tracing_subscriber::registry()
@@ -83,13 +86,17 @@ impl Telemetry {
     }
 }
 
-/// Makes a span part of a received trace, and returns what is handed on: the span itself as parent. None without a collector.
-pub fn continue_trace(span: &Span, received: &TraceParent) -> Option<TraceParent> {
+/// Makes a span part of a received trace, or the beginning of one, and returns what is handed on: the span itself as parent.
+/// None without a collector. Whether a trace that begins here is kept is for `OTEL_TRACES_SAMPLER` to say; a received one
+/// is kept if its caller keeps it.
+pub fn join_trace(span: &Span, received: Option<&TraceParent>) -> Option<TraceParent> {
     if span.is_disabled() {
         return None;
     }
-    let remote = opentelemetry::Context::new().with_remote_span_context(span_context(received)?);
-    span.set_parent(remote).ok()?;
+    if let Some(received) = received {
+        let remote = opentelemetry::Context::new().with_remote_span_context(span_context(received)?);
+        span.set_parent(remote).ok()?;
+    }
     let context = span.context();
     let own = context.span().span_context().clone();
     own.is_valid()
@@ -109,15 +116,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_continues_the_received_trace_and_hands_itself_on() {
+    fn a_span_continues_the_received_trace_or_begins_one_and_hands_itself_on() {
         let provider = SdkTracerProvider::builder().build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         let received = TraceParent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let handed_on = continue_trace(&tracing::info_span!("http.request"), &received).expect("a trace");
+            let handed_on = join_trace(&tracing::info_span!("http.request"), Some(&received)).expect("a trace");
             assert!(handed_on.0.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && handed_on.0.ends_with("-01"));
             assert_ne!(handed_on, received);
+            let begun = join_trace(&tracing::info_span!("http.request"), None).expect("a trace");
+            assert!(begun.0.ends_with("-01"), "a collector is there, so the trace is kept: {}", begun.0);
         });
-        assert_eq!(continue_trace(&Span::none(), &received), None);
+        assert_eq!(join_trace(&Span::none(), Some(&received)), None);
     }
 }

@@ -12,6 +12,7 @@
 
 mod call;
 mod delivery;
+mod handled;
 mod once;
 
 pub(crate) use once::is_transient;
@@ -41,6 +42,7 @@ use crate::{
     worker::Worker,
 };
 use delivery::{Answer, Delivery};
+use handled::Handling;
 
 /// Messages taken at once; each may carry many commands.
 const MAX_MESSAGES: usize = 64;
@@ -223,11 +225,15 @@ fn by_subject(waiting: &mut Vec<(String, Vec<Message>)>, messages: Vec<Message>)
 /// Runs one verb's batch, and says so when its transaction is over: publishing the replies overlaps with the next one.
 async fn run_batch(desk: Rc<Desk>, verb: Rc<dyn Verb>, turn: Turn, messages: Vec<Message>, _permit: Permit) {
     let worker = &desk.worker;
+    let handling = Handling::begin(&turn.subject);
     let answers = match delivery::decode(worker, &turn.subject, &messages).await {
         Some(deliveries) => Some(verb.answer(&desk, deliveries).await),
         None => None,
     };
     drop(turn);
+    if let Some(answers) = &answers {
+        handling.end(answers);
+    }
     failpoint::pass(Failpoint::ParticipantBeforeReply);
     if let Some(answers) = answers
         && send_replies(worker, answers).await
@@ -240,7 +246,7 @@ async fn run_batch(desk: Rc<Desk>, verb: Rc<dyn Verb>, turn: Turn, messages: Vec
 /// Publishes replies until JetStream has them all. False when shutdown came first: the commands will come again.
 async fn send_replies(worker: &Worker, answers: Vec<Answer>) -> bool {
     let mut by_address: HashMap<String, Vec<Reply>> = HashMap::new();
-    for Answer { reply_to, reply } in answers {
+    for Answer { reply_to, reply, traceparent: _ } in answers {
         by_address.entry(reply_to).or_default().push(reply);
     }
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));

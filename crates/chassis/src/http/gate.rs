@@ -57,9 +57,9 @@ impl Gate {
             return body::too_large().into_response();
         }
         let span = tracing::debug_span!(target: telemetry::REQUEST_TARGET, "http.request", method = %request.method(), path = request.uri().path());
-        let received = trace_parent::read_or_make(request.headers());
-        let trace_parent = telemetry::continue_trace(&span, &received).unwrap_or(received);
-        request.extensions_mut().insert(trace_parent);
+        let received = trace_parent::read(request.headers());
+        let own = telemetry::join_trace(&span, received.as_ref());
+        request.extensions_mut().insert(own.or(received).unwrap_or_else(trace_parent::make));
         run(next.run(request), self.timeout, span).await
     }
 }

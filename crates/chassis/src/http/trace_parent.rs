@@ -14,18 +14,18 @@ impl<S: Send + Sync> FromRequestParts<S> for TraceParent {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().cloned().unwrap_or_else(|| read_or_make(&parts.headers)))
+        Ok(parts.extensions.get().cloned().or_else(|| read(&parts.headers)).unwrap_or_else(make))
     }
 }
 
-/// The caller's, if it has the form of version 00; else a new one, not sampled.
-pub(super) fn read_or_make(headers: &HeaderMap) -> TraceParent {
-    let received = headers.get("traceparent").and_then(|value| value.to_str().ok()).filter(|text| is_well_formed(text));
-    received.map_or_else(make, |text| TraceParent(text.to_owned()))
+/// The caller's, if it has the form of version 00.
+pub(super) fn read(headers: &HeaderMap) -> Option<TraceParent> {
+    let received = headers.get("traceparent")?.to_str().ok()?;
+    is_well_formed(received).then(|| TraceParent(received.to_owned()))
 }
 
-/// A UUIDv7 as the trace's id is random enough, and sorts traces by time; its random half is the span's.
-fn make() -> TraceParent {
+/// A new one, for where no collector makes one: not sampled. A UUIDv7 as the trace's id is random enough, and sorts traces by time; its random half is the span's.
+pub(super) fn make() -> TraceParent {
     let trace_id = Uuid::now_v7().simple().to_string();
     TraceParent(format!("00-{trace_id}-{}-00", &trace_id[16..]))
 }
@@ -44,12 +44,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_is_well_formed_and_damaged_ones_are_replaced() {
+    fn what_is_made_is_well_formed_and_damaged_ones_are_not_taken_over() {
         assert!(is_well_formed(&make().0));
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let headers =
             HeaderMap::from_iter([(http::HeaderName::from_static("traceparent"), good.parse().expect("a header"))]);
-        assert_eq!(read_or_make(&headers).0, good);
+        assert_eq!(read(&headers), Some(TraceParent(good.to_owned())));
+        assert_eq!(read(&HeaderMap::new()), None);
         for text in [
             "",
             "00",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use async_nats::jetstream;
 use makegood_contracts::{
-    command::{Command, StepKey},
+    command::Command,
     reply::{Outcome, Reply},
 };
 use serde_json::value::RawValue;
@@ -25,6 +25,8 @@ pub(super) struct Delivery {
 /// A reply and where it goes.
 pub(super) struct Answer {
     pub(super) reply_to: String,
+    /// Of the command: the trace that the step belongs to.
+    pub(super) traceparent: Option<String>,
     pub(super) reply: Reply,
 }
 
@@ -102,7 +104,11 @@ pub(super) async fn read_inputs<I: serde::de::DeserializeOwned>(
                 let payload = command.payload.get().as_bytes();
                 let letter = DeadLetter { subject: &subject, payload, reason: reason.clone(), deliveries };
                 if dead_letter::park(&worker.db, &worker.shutdown, letter).await {
-                    answers.push(answer(command.key, command.attempt, command.reply_to, Outcome::defect(reason)));
+                    answers.push(Answer {
+                        reply_to: command.reply_to,
+                        traceparent: command.traceparent,
+                        reply: Reply { key: command.key, attempt: command.attempt, outcome: Outcome::defect(reason) },
+                    });
                 }
             }
         }
@@ -110,10 +116,7 @@ pub(super) async fn read_inputs<I: serde::de::DeserializeOwned>(
     (jobs, answers)
 }
 
-pub(super) fn answer(key: StepKey, attempt: u32, reply_to: String, outcome: Outcome) -> Answer {
-    Answer { reply_to, reply: Reply { key, attempt, outcome } }
-}
-
 pub(super) fn answer_job<I>(job: Job<I>, outcome: Outcome) -> Answer {
-    answer(job.key, job.attempt, job.reply_to, outcome)
+    let Job { key, attempt, traceparent, reply_to, input: _ } = job;
+    Answer { reply_to, traceparent, reply: Reply { key, attempt, outcome } }
 }
