@@ -20,6 +20,7 @@ mod inbox;
 mod outgoing;
 mod recovery;
 mod saga_cache;
+mod saga_counters;
 mod saga_store;
 
 mod saga_dropping;

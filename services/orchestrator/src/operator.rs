@@ -93,18 +93,18 @@ impl Operator<'_> {
         }
         let written = saga_store::write(&mut *tx, &moves).await.context("writing sagas")?;
         if let Operation::Move { version } = self.operation {
-            let ids: Vec<Uuid> = written.iter().copied().collect();
+            let ids: Vec<Uuid> = written.keys().copied().collect();
             saga_store::move_version(&mut *tx, &ids, *version).await.context("moving sagas to another version")?;
         }
-        let audited: Vec<_> = moves.iter().filter(|one| written.contains(&one.id)).collect();
+        let audited: Vec<_> = moves.iter().filter(|one| written.contains_key(&one.id)).collect();
         self.audit(tx, &audited, &ready).await.context("writing the audit")?;
         for (id, one) in ready {
-            let operated = match written.contains(&id) {
-                true => {
-                    round.outgoing.merge(one.outgoing);
+            let operated = match written.get(&id) {
+                Some(took) => {
+                    round.outgoing.merge(one.outgoing.of_saga_that_took(*took));
                     Operated::Moved(one.position)
                 }
-                false => Operated::Raced,
+                None => Operated::Raced,
             };
             round.operated.insert(id, operated);
         }

@@ -15,7 +15,7 @@ use makegood_saga::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::saga_cache::Instance;
+use crate::{saga_cache::Instance, saga_counters};
 
 /// All replies come back on one partition: replicas share its consumer, and a batch stays one message.
 const REPLY_PARTITION: u32 = 0;
@@ -26,7 +26,17 @@ const PENDING_SUFFIX: &str = ".pending";
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     by_subject: HashMap<String, Vec<Command>>,
-    ended: Vec<SagaEnded>,
+    /// Definitions of sagas that have begun, to be counted.
+    began: Vec<String>,
+    ended: Vec<Ended>,
+}
+
+/// A saga that has ended, and what is counted of it.
+#[derive(Debug)]
+struct Ended {
+    told: SagaEnded,
+    definition: String,
+    took_seconds: f64,
 }
 
 impl Outgoing {
@@ -44,7 +54,11 @@ impl Outgoing {
                 Ok(())
             }
             Effect::Finish => {
-                self.ended.push(SagaEnded { saga_id: instance.state.saga_id, ended: ending(&instance.state) });
+                self.ended.push(Ended {
+                    told: SagaEnded { saga_id: instance.state.saga_id, ended: ending(&instance.state) },
+                    definition: instance.definition.name.clone(),
+                    took_seconds: 0.0,
+                });
                 Ok(())
             }
         }
@@ -66,16 +80,40 @@ impl Outgoing {
         self.by_subject.entry(subject::command(name)).or_default().push(command);
     }
 
+    /// This saga has begun.
+    pub(crate) fn began(&mut self, instance: &Instance) {
+        self.began.push(instance.definition.name.clone());
+    }
+
+    /// Of one saga: how many seconds it took, if it has ended.
+    pub(crate) fn of_saga_that_took(mut self, seconds: Option<f64>) -> Self {
+        for ended in &mut self.ended {
+            ended.took_seconds = seconds.unwrap_or_default();
+        }
+        self
+    }
+
     pub(crate) fn merge(&mut self, other: Self) {
         for (subject, commands) in other.by_subject {
             self.by_subject.entry(subject).or_default().extend(commands);
         }
+        self.began.extend(other.began);
         self.ended.extend(other.ended);
     }
 
-    /// Publishes all of it. What cannot be published is sent again at its step's deadline, so that is only logged.
+    /// Counts and publishes all of it. What cannot be published is sent again at its step's deadline, so that is only logged.
     pub(crate) async fn publish(self, bus: &Bus) {
-        bus.note(SAGAS_ENDED, &self.ended).await;
+        for definition in &self.began {
+            saga_counters::began(definition);
+        }
+        for Ended { told, definition, took_seconds } in &self.ended {
+            saga_counters::ended(definition, told.ended, *took_seconds);
+        }
+        for (subject, commands) in &self.by_subject {
+            saga_counters::sent(subject, commands);
+        }
+        let ended: Vec<SagaEnded> = self.ended.into_iter().map(|ended| ended.told).collect();
+        bus.note(SAGAS_ENDED, &ended).await;
         let sends = self.by_subject.iter().map(|(subject, commands)| bus.publish_all(subject, commands));
         for sent in futures::future::join_all(sends).await {
             if let Err(error) = sent {

@@ -196,15 +196,17 @@ async fn logged_among(conn: &mut PgConnection, ids: &HashSet<Uuid>) -> Result<Ve
         .await
 }
 
-/// Writes moves whose revision still stands, with their log; a saga that has ended leaves for `finished_saga`. Returns the ids
-/// that were written.
+/// The sagas that were written; of one that has ended, how many seconds it took.
+pub(crate) type Written = HashMap<Uuid, Option<f64>>;
+
+/// Writes moves whose revision still stands, with their log; a saga that has ended leaves for `finished_saga`.
 ///
 /// Each row is looked up by its key, one after the other, and then written in its place: to the planner `saga` is often empty,
 /// and it would rather read all of it, dead rows too. A row that another replica writes meanwhile has
 /// another revision then.
-pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> anyhow::Result<HashSet<Uuid>> {
+pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> anyhow::Result<Written> {
     let log = || moves.iter().flat_map(|one| one.log.iter().enumerate().map(move |(place, row)| (one, place, row)));
-    let ids: Vec<Uuid> = sqlx::query_scalar(
+    let rows: Vec<(Uuid, Option<f64>)> = sqlx::query_as(
         r"with found as materialized (
               select m.*, place
               from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
@@ -231,13 +233,15 @@ pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> anyhow::Re
               select id, definition, version, reference, customer, state, to_revision, progress::json, input, reason::jsonb,
                      traceparent, created_at
               from ended),
-          written as (select id from moved union all select id from ended),
+          written as (
+              select id, null::float8 as took from moved union all
+              select id, extract(epoch from now() - created_at)::float8 from ended),
           logged as (
               insert into saga_log (saga_id, revision, event, sent)
               select l.id, l.revision, l.event::json, l.sent::json
               from unnest($9::uuid[], $10::int[], $11::text[], $12::text[]) as l (id, revision, event, sent)
               join written using (id))
-          select id from written",
+          select id, took from written",
     )
     .bind(moves.iter().map(|one| one.id).collect::<Vec<_>>())
     .bind(moves.iter().map(|one| one.from_revision).collect::<Vec<_>>())
@@ -253,7 +257,7 @@ pub(crate) async fn write(conn: &mut PgConnection, moves: &[Move]) -> anyhow::Re
     .bind(log().map(|(_, _, row)| row.sent.as_deref()).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
-    Ok(ids.into_iter().collect())
+    Ok(rows.into_iter().collect())
 }
 
 /// Sets the timers of sagas whose revision still stands to what their instances say. Returns the ids that were set.

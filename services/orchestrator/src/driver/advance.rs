@@ -143,15 +143,15 @@ impl Advance {
         let mut lost = stale;
         lost.extend(self.set_true_timers(cache, early).await?);
         for one in moves {
-            if written.contains(&one.id) {
+            if written.contains_key(&one.id) {
                 cache.keep(one.id, one.instance);
             } else {
                 lost.insert(one.id);
             }
         }
         outgoing.retain(|id, _| !lost.contains(id));
-        for (_, more) in outgoing {
-            advanced.outgoing.merge(more);
+        for (id, more) in outgoing {
+            advanced.outgoing.merge(more.of_saga_that_took(written.get(&id).copied().flatten()));
         }
         Ok(open.into_iter().filter(|place| lost.contains(&events[*place].0)).collect())
     }
@@ -268,6 +268,9 @@ impl Working {
         let state = std::mem::replace(&mut self.instance.state, placeholder());
         let moved = transition(&self.instance.definition, state, event, now);
         let event = moved.logged.as_ref().unwrap_or(event);
+        if matches!(event, Event::Started) {
+            self.outgoing.began(&self.instance);
+        }
         self.instance.state = moved.state;
         for effect in &moved.effects {
             self.outgoing.add(&self.instance, effect)?;
