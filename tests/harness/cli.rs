@@ -37,9 +37,18 @@ impl From<Output> for Ran {
 impl System {
     /// Runs `makegood saga …` to its end, with the operator's key and nobody at the terminal.
     pub async fn saga(&self, args: &[&str]) -> Ran {
+        self.operate("saga", args).await
+    }
+
+    /// Runs `makegood dead-letters …` likewise; only the orchestrator's are at the address that it is given.
+    pub async fn dead_letters(&self, args: &[&str]) -> Ran {
+        self.operate("dead-letters", args).await
+    }
+
+    async fn operate(&self, subcommand: &str, args: &[&str]) -> Ran {
         let env =
             [("MAKEGOOD_URL", self.api.address("orchestrator")), ("MAKEGOOD_ADMIN_KEY", self.api.key(As::Operator))];
-        let mut command = self.command(&[&["saga"], args].concat(), &env);
+        let mut command = self.command(&[&[subcommand], args].concat(), &env);
         command.stdin(Stdio::null()).output().await.expect("the binary runs").into()
     }
 }

@@ -8,6 +8,7 @@
 mod api;
 mod books;
 mod cli;
+mod collector;
 mod example;
 mod jetstream;
 mod layout;
@@ -18,6 +19,7 @@ mod waiting;
 pub use api::{Answer, Api, As, Placed};
 pub use books::Stock;
 pub use cli::Ran;
+pub use collector::Collector;
 pub use example::{Example, GIFTWRAP, LOYALTY, example_definitions};
 pub use jetstream::{JetStream, STREAMS, Said};
 pub use system::{IMPATIENT, System};

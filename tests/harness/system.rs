@@ -18,6 +18,7 @@ use crate::{
     jetstream::JetStream,
     layout::ROLES,
     machine::{self, Folder},
+    waiting::until,
 };
 
 /// Settings of a payment role that takes a provider's silence for an answer lost after seconds. Nobody waits in a test for as
@@ -35,6 +36,8 @@ pub struct System {
     /// Shared, so that orders are placed while something is killed.
     pub api: Arc<Api>,
     roles: BTreeMap<&'static str, Process>,
+    /// Where the roles that [`System::start`] starts tell their metrics.
+    ops_ports: BTreeMap<&'static str, u16>,
     nats: Process,
     postgres: Process,
     database_url: String,
@@ -82,13 +85,14 @@ impl System {
         env.extend(settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         machine::run(&binary, &["migrate"], &env).await?;
         let keys = create_keys(&binary, &env).await?;
-        let ports = ROLES.into_iter().map(|role| Ok((role, port::choose()?))).collect::<Result<BTreeMap<_, _>>>()?;
+        let ports = choose_ports()?;
         env.extend(outside_world(&ports)?);
         let addresses = ports.iter().map(|(&role, port)| (role, format!("http://127.0.0.1:{port}"))).collect();
         let api = Arc::new(Api::new(addresses, keys)?);
         let mut system = Self {
             api,
             roles: BTreeMap::new(),
+            ops_ports: choose_ports()?,
             nats,
             postgres,
             database_url: database.url,
@@ -106,8 +110,8 @@ impl System {
     async fn start_roles(&mut self, ports: &BTreeMap<&'static str, u16>) -> Result<()> {
         let launches = ports
             .iter()
-            .map(|(&role, &port)| Ok((role, self.launch(role, role, port)?)))
-            .collect::<Result<Vec<_>>>()?;
+            .map(|(&role, &port)| (role, self.launch(role, role, (port, self.ops_ports[role]))))
+            .collect::<Vec<_>>();
         let started = launches.into_iter().map(|(role, launch)| {
             let notify = self.notify.clone();
             async move { Process::start(launch, notify).await.map(|process| (role, process)) }
@@ -116,8 +120,7 @@ impl System {
         Ok(())
     }
 
-    fn launch(&self, role: &str, name: &str, port: u16) -> Result<Launch> {
-        let ops_port = port::choose()?;
+    fn launch(&self, role: &str, name: &str, (port, ops_port): (u16, u16)) -> Launch {
         let mut env = self.env.clone();
         env.extend([
             ("MAKEGOOD_PORT".to_owned(), port.to_string()),
@@ -125,7 +128,7 @@ impl System {
         ]);
         env.push(("NO_COLOR".to_owned(), "1".to_owned()));
         let file = |suffix: &str| self.folder.path().join(format!("{name}.{suffix}"));
-        Ok(Launch {
+        Launch {
             identity: Identity {
                 name: name.to_owned(),
                 pid_file: file("pid"),
@@ -140,7 +143,7 @@ impl System {
             log: file("log"),
             ready_within: READY_WITHIN,
             is_ready: Box::new(move |_pid| http_ready::answers_ok(ops_port, "/readyz")),
-        })
+        }
     }
 
     /// SIGKILL: whatever the role was doing is cut off.
@@ -156,6 +159,16 @@ impl System {
     /// Starts a role that was killed or stopped, and waits until it is ready.
     pub async fn restart(&mut self, role: &str) {
         self.role(role).restart().await.expect("the role starts again");
+    }
+
+    /// Starts a role that was stopped with further variables, this once, and waits until it is ready.
+    pub async fn restart_with(&mut self, role: &str, settings: &[(&str, &str)]) {
+        self.role(role).restart_with(settings).expect("the role starts again");
+        let url = format!("http://127.0.0.1:{}/readyz", self.ops_ports[role]);
+        until(&format!("{role} is ready"), READY_WITHIN, async || {
+            reqwest::get(&url).await.ok()?.status().is_success().then_some(())
+        })
+        .await;
     }
 
     /// Stops a role, and starts it again to die at a failpoint: `orchestrator.after_commit=3`.
@@ -175,10 +188,17 @@ impl System {
 
     /// A further process of a role, which is then killed, paused and stopped under its own name.
     pub async fn start_replica(&mut self, role: &str, name: &'static str) {
-        let port = port::choose().expect("a free port");
-        let launch = self.launch(role, name, port).expect("the replica can be described");
+        let ports = (port::choose().expect("a free port"), port::choose().expect("a free port"));
+        let launch = self.launch(role, name, ports);
         let replica = Process::start(launch, self.notify.clone()).await.expect("the replica starts");
         self.add(name, replica);
+    }
+
+    /// What a role tells at `/metrics`.
+    pub async fn metrics(&self, role: &str) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.ops_ports[role]);
+        let answer = reqwest::get(url).await.expect("the role answers");
+        answer.error_for_status().expect("metrics").text().await.expect("a text")
     }
 
     /// SIGSTOP: the process is there and does nothing, as in a long pause of its machine.
@@ -230,6 +250,13 @@ impl System {
 
     pub(crate) fn nats_url(&self) -> &str {
         &self.nats_url
+    }
+
+    /// A folder of this system's own, removed with it.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let path = self.file(name);
+        fs::create_dir_all(&path).expect("a folder can be made");
+        path
     }
 
     /// A file of this system's own, removed with it.
@@ -286,6 +313,11 @@ impl Drop for System {
             process.signal(Signal::KILL);
         }
     }
+}
+
+/// A free port for each role.
+fn choose_ports() -> Result<BTreeMap<&'static str, u16>> {
+    ROLES.into_iter().map(|role| Ok((role, port::choose()?))).collect()
 }
 
 /// Who calls whom outside of the commands: the sandbox stands for the card provider and the carrier.
