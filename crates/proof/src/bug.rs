@@ -56,12 +56,16 @@ pub enum Bug {
     RefundBegunAnew,
     /// A sale comes back into the stock as often as that is asked for.
     RestockedTwice,
+    /// What an order's other returns have is not counted when one more is announced.
+    ReturnedUnitsNotCounted,
+    /// A return is called off though its goods have come.
+    ReturnNotLocked,
     /// A parcel is marked as the carrier's after the carrier was told of it, not before.
     OfferedBeforeMarked,
 }
 
 impl Bug {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::NoBarrier,
         Self::NoTombstone,
         Self::BarrierApart,
@@ -86,6 +90,8 @@ impl Bug {
         Self::CancellationNotLocked,
         Self::RefundBegunAnew,
         Self::RestockedTwice,
+        Self::ReturnedUnitsNotCounted,
+        Self::ReturnNotLocked,
         Self::OfferedBeforeMarked,
     ];
 

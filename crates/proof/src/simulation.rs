@@ -1,5 +1,5 @@
-//! A bad day in a shop, from one seed: many checkouts at once on a virtual clock and cancellations of what was bought, two
-//! orchestrators, five services behind their barriers, a broker, a card provider, a carrier, buyers, operators, and everything
+//! A bad day in a shop, from one seed: many checkouts at once on a virtual clock cancellations and returns of what was
+//! bought, two orchestrators, five services behind their barriers, a broker, a card provider, a carrier, buyers, operators, and everything
 //! that can go wrong.
 //!
 //! The sagas run the orchestrator's own transition function over the shipped definitions, and the services' tables change
@@ -21,6 +21,7 @@ mod people;
 mod promises;
 mod provider;
 mod replica;
+mod returns;
 mod schedule;
 mod sending;
 mod shipments;
@@ -133,6 +134,7 @@ pub struct Simulation {
     stock: stock::Stock,
     checkouts: checkouts::Checkouts,
     cancellations: cancellations::Cancellations,
+    returns: returns::Returns,
     payments: payments::Payments,
     shipments: shipments::Shipments,
     provider: provider::Provider,
@@ -205,6 +207,7 @@ impl Simulation {
             stock: stock::Stock::new(ACCOUNT),
             checkouts: checkouts::Checkouts::default(),
             cancellations: cancellations::Cancellations::default(),
+            returns: returns::Returns::default(),
             payments: payments::Payments::default(),
             shipments: shipments::Shipments::default(),
             provider: provider::Provider::default(),
@@ -338,6 +341,7 @@ impl Simulation {
         if self.is_up(Service::Order) {
             let mut messages = self.checkouts.take_due(now);
             messages.extend(self.cancellations.take_due(now));
+            messages.extend(self.returns.take_due(now));
             for message in messages {
                 self.publish(message);
             }

@@ -18,9 +18,9 @@ mod config;
 
 pub mod checkout;
 mod order;
-mod order_return;
+pub mod order_return;
 mod payment_method;
-mod refund_share;
+pub mod refund_share;
 
 mod checkout_row;
 mod order_cancellation;

@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use crate::refund_share::{Share, of_lines};
 
 /// Codes of a return that came to nothing.
-pub(crate) const RETURN_CANCELLED: &str = "return_cancelled";
-pub(crate) const RETURN_EXPIRED: &str = "return_expired";
+pub const RETURN_CANCELLED: &str = "return_cancelled";
+pub const RETURN_EXPIRED: &str = "return_expired";
 
 /// How far a return is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
+pub enum Status {
     /// Announced: the goods are waited for.
     Open,
     /// Somebody said what came; the refund is under way.
@@ -37,10 +37,10 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 6] =
+    pub const ALL: [Self; 6] =
         [Self::Open, Self::Received, Self::Completed, Self::Cancelled, Self::Expired, Self::Refused];
 
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Received => "received",
@@ -52,7 +52,7 @@ impl Status {
     }
 
     /// The event of an order whose return's saga has ended so.
-    pub(crate) const fn ending_event(self) -> &'static str {
+    pub const fn ending_event(self) -> &'static str {
         match self {
             Self::Completed => ORDER_RETURNED,
             Self::Open | Self::Received | Self::Cancelled | Self::Expired | Self::Refused => ORDER_RETURN_ENDED,
@@ -63,7 +63,7 @@ impl Status {
 /// A table held a status that this build does not know.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no return status `{0}`")]
-pub(crate) struct UnknownStatus(String);
+pub struct UnknownStatus(String);
 
 impl TryFrom<String> for Status {
     type Error = UnknownStatus;
@@ -75,27 +75,27 @@ impl TryFrom<String> for Status {
 
 /// Units of one of the order's lines that are to come back, and what came of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ReturnLine {
+pub struct ReturnLine {
     /// The order's line.
-    pub(crate) line: String,
-    pub(crate) sku: String,
+    pub line: String,
+    pub sku: String,
     /// Announced, and what they are worth.
-    pub(crate) quantity: i64,
-    pub(crate) amount_minor: i64,
+    pub quantity: i64,
+    pub amount_minor: i64,
     /// What came; nothing while the goods are waited for.
     #[serde(default)]
-    pub(crate) received: i64,
+    pub received: i64,
     /// Of that, what can be sold again.
     #[serde(default)]
-    pub(crate) restock: i64,
+    pub restock: i64,
     /// What goes back for it.
     #[serde(default)]
-    pub(crate) refund_minor: i64,
+    pub refund_minor: i64,
 }
 
 impl ReturnLine {
     /// What it has of its order's line: what is announced counts until it is known what came.
-    pub(crate) const fn taken(&self, status: Status) -> Share {
+    pub const fn taken(&self, status: Status) -> Share {
         match status {
             Status::Open => Share { units: self.quantity, minor: self.amount_minor },
             Status::Received | Status::Completed => Share { units: self.received, minor: self.refund_minor },
@@ -106,7 +106,7 @@ impl ReturnLine {
 
 /// Why goods cannot be announced or received; the SKU is the caller's own.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// There is none of it in the order, or in the return.
     Unknown { sku: String },
     /// So many there are at most.
@@ -114,10 +114,10 @@ pub(crate) enum Refusal {
 }
 
 /// How much of each SKU; several entries of one add up.
-pub(crate) type Units = BTreeMap<String, i64>;
+pub type Units = BTreeMap<String, i64>;
 
 /// Takes units of an order's lines for a return. `taken` is what its other returns have, by line.
-pub(crate) fn announce(
+pub fn announce(
     sold: &[PricedLine],
     total_minor: i64,
     taken: &BTreeMap<String, Share>,
@@ -160,14 +160,14 @@ fn announced_line(line: &PricedLine, part: Share) -> ReturnLine {
 
 /// What came, by SKU.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Arrived {
-    pub(crate) units: Units,
+pub struct Arrived {
+    pub units: Units,
     /// Of those, what can be sold again.
-    pub(crate) sellable: Units,
+    pub sellable: Units,
 }
 
 /// Writes what came into a return's lines. No more comes than was announced.
-pub(crate) fn receive(lines: &[ReturnLine], arrived: &Arrived) -> Result<Vec<ReturnLine>, Refusal> {
+pub fn receive(lines: &[ReturnLine], arrived: &Arrived) -> Result<Vec<ReturnLine>, Refusal> {
     for (sku, &quantity) in &arrived.units {
         let announced: i64 = lines.iter().filter(|line| line.sku == *sku).map(|line| line.quantity).sum();
         if announced == 0 {
@@ -195,12 +195,12 @@ fn take(units: &mut Units, sku: &str, at_most: i64) -> i64 {
 }
 
 /// What goes back for all lines: of what was announced, and once it is known of what came.
-pub(crate) fn refund_minor(lines: &[ReturnLine], status: Status) -> i64 {
+pub fn refund_minor(lines: &[ReturnLine], status: Status) -> i64 {
     lines.iter().map(|line| line.taken(status).minor).sum()
 }
 
 /// What can be sold again.
-pub(crate) fn restock(lines: &[ReturnLine]) -> Vec<ReturnedLine> {
+pub fn restock(lines: &[ReturnLine]) -> Vec<ReturnedLine> {
     let mut units = Units::new();
     for line in lines.iter().filter(|line| line.restock > 0) {
         *units.entry(line.sku.clone()).or_default() += line.restock;
@@ -209,7 +209,7 @@ pub(crate) fn restock(lines: &[ReturnLine]) -> Vec<ReturnedLine> {
 }
 
 /// How much of an order has come back.
-pub(crate) const fn return_status(returned_units: i64, sold_units: i64) -> &'static str {
+pub const fn return_status(returned_units: i64, sold_units: i64) -> &'static str {
     if returned_units == 0 {
         NOT_RETURNED
     } else if returned_units < sold_units {

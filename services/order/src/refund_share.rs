@@ -10,15 +10,15 @@ use makegood_contracts::cart::PricedLine;
 
 /// Units of one line and what they are worth together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Share {
-    pub(crate) units: i64,
-    pub(crate) minor: i64,
+pub struct Share {
+    pub units: i64,
+    pub minor: i64,
 }
 
 impl Share {
     /// What so many units are worth, of those that are left when `taken` of this share is gone. More than are left are
     /// worth nothing more.
-    pub(crate) fn next(self, taken: Self, units: i64) -> Self {
+    pub fn next(self, taken: Self, units: i64) -> Self {
         let units = units.clamp(0, self.units - taken.units);
         if units == 0 {
             return Self::default();
@@ -29,18 +29,18 @@ impl Share {
     }
 
     /// What the first so many of these units are worth.
-    pub(crate) fn first(self, units: i64) -> Self {
+    pub fn first(self, units: i64) -> Self {
         self.next(Self::default(), units)
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.units += other.units;
         self.minor += other.minor;
     }
 }
 
 /// Each line's share of the total, in the order of the lines. They add up to exactly the total.
-pub(crate) fn of_lines(lines: &[PricedLine], total_minor: i64) -> anyhow::Result<Vec<Share>> {
+pub fn of_lines(lines: &[PricedLine], total_minor: i64) -> anyhow::Result<Vec<Share>> {
     let weights = weights(lines)?;
     let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
     anyhow::ensure!(sum > 0 && total_minor >= 0, "an order without units, or of less than nothing");

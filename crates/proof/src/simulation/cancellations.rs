@@ -84,6 +84,10 @@ impl Cancellations {
         self.by_id.values().all(|one| matches!(one.status, Status::Completed | Status::Refused))
     }
 
+    pub(super) fn has_left(&self, checkout: Uuid) -> bool {
+        self.left.contains(&checkout)
+    }
+
     /// `shipment.shipped` has come.
     pub(super) fn learn_that_it_left(&mut self, checkout: Uuid) {
         self.left.insert(checkout);

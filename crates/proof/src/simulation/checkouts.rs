@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use makegood_contracts::{
+    cart::PricedLine,
+    money::Money,
     orchestrator::{CancelSaga, SignalSaga, StartSaga},
     order::{
         CHECKOUT_SAGA, CONFIRMATION, CheckoutInput, CloseCheckout, Confirmation, OpenCheckout, REQUIRES_ACTION,
@@ -29,6 +31,9 @@ pub(super) struct Checkout {
     is_opened: bool,
     cancel_requested: bool,
     hold_expires_at: Option<OffsetDateTime>,
+    /// What is sold, and for how much, once it is opened.
+    pub(super) sold: Vec<PricedLine>,
+    pub(super) total: Option<Money>,
     resend_at: Option<OffsetDateTime>,
     resend_count: u32,
 }
@@ -57,6 +62,8 @@ impl Checkouts {
             is_opened: false,
             cancel_requested: false,
             hold_expires_at: None,
+            sold: Vec::new(),
+            total: None,
             resend_at: Some(now + TOLD_AGAIN),
             resend_count: 0,
         };
@@ -129,6 +136,8 @@ impl Checkouts {
         if checkout.status == Status::Accepted {
             checkout.is_opened = true;
             checkout.hold_expires_at = Some(input.hold_expires_at);
+            checkout.sold = input.lines;
+            checkout.total = Some(input.total);
             checkout.resend_at = checkout.resend_at.filter(|_| checkout.cancel_requested);
             let next = if checkout.confirmation.is_none() { Status::Open } else { Status::Processing };
             self.become_status(id, next);

@@ -11,6 +11,7 @@ use crate::{bug::Bug, engine};
 
 const CHECKOUT: &str = include_str!("../../../../saga-definitions/checkout.v1.yaml");
 const CANCEL_ORDER: &str = include_str!("../../../../saga-definitions/cancel-order.v1.yaml");
+const RETURN_ORDER: &str = include_str!("../../../../saga-definitions/return-order.v1.yaml");
 /// Many have begun by then, and some are still to come.
 const RELEASED_AFTER: Duration = Duration::seconds(15);
 
@@ -29,6 +30,7 @@ pub(super) struct Flows {
     checkout: Rc<Flow>,
     next_checkout: Rc<Flow>,
     cancel_order: Rc<Flow>,
+    return_order: Rc<Flow>,
 }
 
 impl Flow {
@@ -60,6 +62,7 @@ impl Flows {
             checkout: Flow::read(CHECKOUT, bug),
             next_checkout: Flow::read(&next_checkout(), bug),
             cancel_order: Flow::read(CANCEL_ORDER, bug),
+            return_order: Flow::read(RETURN_ORDER, bug),
         }
     }
 
@@ -70,7 +73,7 @@ impl Flows {
     }
 
     pub(super) fn version(&self, name: &str, version: u32) -> Option<Rc<Flow>> {
-        let all = [&self.checkout, &self.next_checkout, &self.cancel_order];
+        let all = [&self.checkout, &self.next_checkout, &self.cancel_order, &self.return_order];
         let found = all.into_iter().find(|flow| flow.definition.name == name && flow.definition.version == version);
         found.map(Rc::clone)
     }

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use makegood_contracts::order::{CONFIRMATION, Confirmation};
+use makegood_contracts::{
+    order::{CONFIRMATION, Confirmation},
+    order_return::{GOODS_RECEIVED, RETURN_ORDER_SAGA},
+};
 use makegood_saga::{
     definition::FINALLY,
     event::Event,
@@ -56,7 +59,7 @@ impl Simulation {
             3 => Some(Event::Paused { actor, reason }),
             4 => Some(resumed()),
             5 | 6 => self.skip(saga),
-            7 => Some(Event::Signalled { signal: CONFIRMATION.to_owned(), payload: confirmation() }),
+            7 => self.signal(saga),
             8 | 9 => self.move_to_other_version(saga),
             _ => None,
         };
@@ -80,6 +83,13 @@ impl Simulation {
             reason: "seen in the books".to_owned(),
             output: Value::Null,
         })
+    }
+
+    /// In the buyer's stead; or goods are said to have come, which only the order's own row can know.
+    fn signal(&self, saga: Uuid) -> Option<Event> {
+        let is_return = self.store.rows.get(&saga)?.flow.definition.name == RETURN_ORDER_SAGA;
+        let (signal, payload) = if is_return { (GOODS_RECEIVED, Value::Null) } else { (CONFIRMATION, confirmation()) };
+        Some(Event::Signalled { signal: signal.to_owned(), payload })
     }
 
     /// The saga goes on without a step that it can do without.
@@ -161,6 +171,7 @@ fn stand_in(step: &str) -> Option<Value> {
     match step {
         "confirmation" => Some(confirmation()),
         "create_shipments" => Some(json!({ "shipment_ids": [] })),
+        "restock_return" => Some(json!({ "units": 0 })),
         "allocate_stock_again"
         | "release_shipments"
         | "close_cart"

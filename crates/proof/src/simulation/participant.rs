@@ -86,7 +86,8 @@ impl Simulation {
 
     /// What the barrier knows of a command.
     pub(super) fn known(&self, service: Service, key: &StepKey) -> Option<Outcome> {
-        let restocked_twice = self.bug == Some(Bug::RestockedTwice) && key.step == "restock_sale";
+        let restocked_twice =
+            self.bug == Some(Bug::RestockedTwice) && matches!(&*key.step, "restock_sale" | "restock_return");
         if self.bug == Some(Bug::NoBarrier) || restocked_twice {
             return None;
         }
@@ -145,6 +146,9 @@ impl Simulation {
             "inventory.allocate_stock" => self.stock.allocate(saga, now),
             "inventory.commit_stock" => Ok(self.stock.commit(saga)),
             "inventory.restock_sale" => self.stock.restock(&command.payload, self.bug == Some(Bug::RestockedTwice)),
+            "inventory.restock_return" => {
+                self.stock.restock_return(&command.payload, self.bug == Some(Bug::RestockedTwice))
+            }
             "fulfillment.create_shipments" => self.shipments.create(saga, &command.payload),
             "fulfillment.cancel_shipments" => Ok(self.shipments.cancel(saga)),
             "fulfillment.release_shipments" => Ok(self.shipments.release(saga, now)),
@@ -154,6 +158,9 @@ impl Simulation {
             "order.close_checkout" => self.checkouts.close(saga, &command.payload),
             "order.begin_cancel" => self.cancellations.begin(&command.payload),
             "order.end_cancel" => self.cancellations.end(&command.payload),
+            "order.begin_return" => self.returns.begin(&command.payload),
+            "order.accept_return" => self.returns.accept(&command.payload),
+            "order.end_return" => self.returns.end(&command.payload),
             other => Err(anyhow::anyhow!("no handler for {other}")),
         };
         taken.unwrap_or_else(|error| {

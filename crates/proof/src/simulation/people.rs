@@ -1,13 +1,16 @@
-//! Buyers, who confirm, hesitate, call off or never come back, and a shop that cancels what it has sold.
+//! Buyers, who confirm, hesitate, call off or never come back, and a shop that cancels what it has sold or takes it back.
 
 use makegood_contracts::order::CheckoutInput;
-use makegood_order::checkout::Status;
+use makegood_order::{
+    checkout::Status,
+    order_return::{Arrived, Units},
+};
 use rand::Rng as _;
 use serde_json::json;
 use time::Duration;
 use uuid::Uuid;
 
-use super::{ACCOUNT, Simulation, Tick, schedule::BEGINNING, stock::HOLD_TTL, wire::Message};
+use super::{ACCOUNT, Simulation, Tick, returns::RECEIVE_WITHIN, schedule::BEGINNING, stock::HOLD_TTL, wire::Message};
 use crate::bug::Bug;
 
 /// What a buyer does.
@@ -20,6 +23,10 @@ pub(super) enum Deed {
     Cancel,
     /// The order is called off after it was completed; the wish has an id of its own.
     CancelOrder(Uuid),
+    /// Some of what has left is to come back; the return has an id of its own.
+    AnnounceReturn(Uuid),
+    ReceiveReturn(Uuid),
+    CancelReturn(Uuid),
 }
 
 /// All begin within this, so that they run at once.
@@ -36,6 +43,11 @@ fn checkout_id(number: u128) -> Uuid {
 /// The so manieth wish to call an order off.
 fn cancellation_id(checkout: Uuid, number: u128) -> Uuid {
     Uuid::from_u128(checkout.as_u128() + (number << 32))
+}
+
+/// The so manieth wish to give goods back.
+fn return_id(checkout: Uuid, number: u128) -> Uuid {
+    Uuid::from_u128(checkout.as_u128() + (number << 40))
 }
 
 impl Simulation {
@@ -84,7 +96,7 @@ impl Simulation {
 
     pub(super) fn buyer_acts(&mut self, checkout: Uuid, deed: Deed) {
         let now = self.schedule.now;
-        let message = match deed {
+        let messages: Vec<Message> = match deed {
             Deed::Order { cart, payment_method } => {
                 self.plan_what_follows(checkout, payment_method.is_some());
                 let input = CheckoutInput {
@@ -98,13 +110,18 @@ impl Simulation {
                     expected_total: None,
                     reference: None,
                 };
-                Some(self.checkouts.accept(input, payment_method.map(str::to_owned), now))
+                vec![self.checkouts.accept(input, payment_method.map(str::to_owned), now)]
             }
-            Deed::Confirm(payment_method) => self.checkouts.confirm(checkout, payment_method, now),
-            Deed::Cancel => self.checkouts.cancel(checkout, now),
-            Deed::CancelOrder(cancellation) => self.cancel_order(checkout, cancellation),
+            Deed::Confirm(payment_method) => {
+                self.checkouts.confirm(checkout, payment_method, now).into_iter().collect()
+            }
+            Deed::Cancel => self.checkouts.cancel(checkout, now).into_iter().collect(),
+            Deed::CancelOrder(cancellation) => self.cancel_order(checkout, cancellation).into_iter().collect(),
+            Deed::AnnounceReturn(id) => self.wish_to_return(checkout, id),
+            Deed::ReceiveReturn(id) => self.receive_return(id),
+            Deed::CancelReturn(id) => self.returns.call_off(id, now, self.bug == Some(Bug::ReturnNotLocked)),
         };
-        if let Some(message) = message {
+        for message in messages {
             self.publish(message);
         }
     }
@@ -132,6 +149,14 @@ impl Simulation {
                 self.schedule.after(delay, Tick::Buyer(checkout, Deed::CancelOrder(cancellation)));
             }
         }
+        if self.happens(0.6) {
+            // Often more than one within seconds, of the same goods.
+            let wish = Duration::milliseconds(self.random.random_range(30_000..85_000));
+            for number in 1..=self.random.random_range(1..4_u128) {
+                let delay = wish + Duration::milliseconds(self.random.random_range(0..5_000));
+                self.schedule.after(delay, Tick::Buyer(checkout, Deed::AnnounceReturn(return_id(checkout, number))));
+            }
+        }
     }
 
     /// Only what was completed, and of which nothing has left as far as the order knows.
@@ -140,5 +165,57 @@ impl Simulation {
         let total = self.carts.by_id.get(&order.input.cart_id)?.total().ok()?;
         let is_locked = self.bug != Some(Bug::CancellationNotLocked);
         self.cancellations.request(cancellation, checkout, total, self.schedule.now, is_locked)
+    }
+
+    /// Some of each line, now and then more than there is.
+    fn wish_to_return(&mut self, checkout: Uuid, id: Uuid) -> Vec<Message> {
+        let sold = self.checkouts.by_id.get(&checkout).map(|order| order.sold.clone()).unwrap_or_default();
+        let mut wanted = Units::new();
+        for line in &sold {
+            let more = i64::from(self.happens(0.1));
+            let quantity = self.random.random_range(0..=line.quantity + more);
+            if quantity > 0 {
+                wanted.insert(line.sku.clone(), quantity);
+            }
+        }
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let messages = self.announce_return(checkout, id, &wanted);
+        if !messages.is_empty() {
+            self.plan_what_comes(checkout, id);
+        }
+        messages
+    }
+
+    /// The goods come, soon or in the very last moment or never; and some are called off, perhaps just then.
+    fn plan_what_comes(&mut self, checkout: Uuid, id: Uuid) {
+        let arrival = match self.happens(0.3) {
+            true => RECEIVE_WITHIN + Duration::milliseconds(self.random.random_range(-200..2_000)),
+            false => Duration::milliseconds(self.random.random_range(20..30_000)),
+        };
+        if self.happens(0.85) {
+            self.schedule.after(arrival, Tick::Buyer(checkout, Deed::ReceiveReturn(id)));
+        }
+        if self.happens(0.25) {
+            let delay = match self.happens(0.5) {
+                true => arrival + Duration::milliseconds(self.random.random_range(-20..3_000)),
+                false => Duration::milliseconds(self.random.random_range(0..30_000)),
+            };
+            self.schedule.after(delay, Tick::Buyer(checkout, Deed::CancelReturn(id)));
+        }
+    }
+
+    /// What was announced, or less, or nothing; and not all of it can be sold again.
+    fn receive_return(&mut self, id: Uuid) -> Vec<Message> {
+        let Some(lines) = self.returns.by_id.get(&id).map(|one| one.lines.clone()) else { return Vec::new() };
+        let mut arrived = Arrived::default();
+        for line in lines {
+            let came = self.random.random_range(0..=line.quantity);
+            let sellable = self.random.random_range(0..=came);
+            *arrived.units.entry(line.sku.clone()).or_default() += came;
+            *arrived.sellable.entry(line.sku).or_default() += sellable;
+        }
+        self.returns.receive(id, &arrived, self.schedule.now)
     }
 }

@@ -1,6 +1,10 @@
 //! What must hold while things go wrong, and what must have come about once they are well again.
 
-use makegood_contracts::{orchestrator::Ending, reply::Outcome};
+use std::rc::Rc;
+
+use makegood_contracts::{
+    orchestrator::Ending, order::CANCEL_ORDER_SAGA, order_return::RETURN_ORDER_SAGA, reply::Outcome,
+};
 use makegood_fulfillment::shipment::State as ShipmentState;
 use makegood_inventory::hold::State as HoldState;
 use makegood_order::checkout::Status as CheckoutStatus;
@@ -40,7 +44,8 @@ impl Simulation {
 
     /// Looked at in every round.
     pub(super) fn judge(&mut self) {
-        let broken = self.stock.broken(self.schedule.now).or_else(|| self.checkouts.broken.take());
+        let broken = self.stock.broken(self.schedule.now);
+        let broken = broken.or_else(|| self.checkouts.broken.take()).or_else(|| self.returns.broken.take());
         if let Some(broken) = broken {
             self.breaks(broken);
         }
@@ -64,6 +69,7 @@ impl Simulation {
             && self.store.live().is_empty()
             && self.checkouts.by_id.values().all(|checkout| checkout.status.is_final())
             && self.cancellations.are_decided()
+            && self.returns.are_decided()
             // A refund that an operator did not wait for is still asked about.
             && !self.payments.has_reserved()
     }
@@ -91,6 +97,7 @@ impl Simulation {
             }
         }
         self.judge_cancellations();
+        self.judge_returns();
         if self.payments.has_reserved() {
             self.breaks("the ledger still has something reserved");
         }
@@ -103,20 +110,22 @@ impl Simulation {
     }
 
     /// I7: paid and shipped, or nothing kept.
-    fn judge_ended(&mut self, saga: Uuid) {
+    pub(super) fn judge_ended(&mut self, saga: Uuid) {
         let Some(row) = self.store.rows.get(&saga) else { return };
         let ending = if row.state.phase == Phase::Completed { Ending::Completed } else { Ending::Compensated };
-        let last = row.flow.definition.steps.len();
+        let flow = Rc::clone(&row.flow);
+        let last = flow.definition.steps.len();
         let is_done = self.standing.contains(&(saga, row.flow.name_of(last)));
         if !is_done && row.state.steps[last].status != Status::Skipped {
             self.breaks(format!("saga {saga} ended before its last command was done"));
         }
-        let is_cancellation = self.cancellations.by_id.contains_key(&saga);
-        let broken = match (ending, is_cancellation) {
-            (Ending::Completed, false) => self.broken_by_completing(saga),
-            (Ending::Compensated, false) => self.broken_by_compensating(saga),
-            (Ending::Completed, true) => self.broken_by_cancelling(saga),
-            (Ending::Compensated, true) => self.broken_by_refusing(saga),
+        let broken = match (flow.definition.name.as_str(), ending) {
+            (CANCEL_ORDER_SAGA, Ending::Completed) => self.broken_by_cancelling(saga),
+            (CANCEL_ORDER_SAGA, Ending::Compensated) => self.broken_by_refusing(saga),
+            (RETURN_ORDER_SAGA, Ending::Completed) => self.broken_by_returning(saga),
+            (RETURN_ORDER_SAGA, Ending::Compensated) => self.broken_by_taking_nothing_back(saga),
+            (_, Ending::Completed) => self.broken_by_completing(saga),
+            (_, Ending::Compensated) => self.broken_by_compensating(saga),
         };
         if let Some(broken) = broken {
             self.breaks(format!("saga {saga} {broken}"));
@@ -187,11 +196,13 @@ impl Simulation {
             }
         }
         let went_back = |checkout: &&Uuid| {
-            let has_anything = self.refunded(**checkout) != 0 || self.stock.has_come_back(**checkout);
-            has_anything && !self.cancellations.has_gone_through(**checkout)
+            let due = self.due_for_returns(**checkout);
+            let is_other =
+                due.is_some_and(|due| due != self.refunded(**checkout)) || self.stock.has_come_back(**checkout);
+            is_other && !self.cancellations.has_gone_through(**checkout)
         };
         if let Some(checkout) = self.checkouts.by_id.keys().find(went_back).copied() {
-            self.breaks(format!("order {checkout} was not cancelled, and its money or its goods went back"));
+            self.breaks(format!("order {checkout} was not cancelled, and money or goods went back that no return brought, or did not that one did"));
         }
     }
 

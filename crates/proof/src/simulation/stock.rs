@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use makegood_contracts::{
     account::Account,
-    inventory::{AllocatedStock, Allocation, HeldStock, HoldStock, RestockSale},
+    inventory::{AllocatedStock, Allocation, HeldStock, HoldStock, RestockReturn, RestockSale, RestockedReturn},
     reply::Outcome,
 };
 use makegood_inventory::{
     hold::{Counts, Hold, State, Verdict},
     hold_plan::{self, FreeStock, Order, Pick, Plan},
+    restock_plan::{self, Restock, SoldLine},
 };
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
@@ -41,6 +42,8 @@ pub(super) struct Stock {
     holds: BTreeMap<Uuid, HoldRow>,
     /// Holds whose sale has come back.
     restocked: BTreeSet<Uuid>,
+    /// What each return brought back of a hold's sale.
+    returned: BTreeMap<Uuid, (Uuid, Vec<Restock>)>,
 }
 
 impl Shelf {
@@ -59,6 +62,7 @@ impl Stock {
             received: BTreeMap::new(),
             holds: BTreeMap::new(),
             restocked: BTreeSet::new(),
+            returned: BTreeMap::new(),
         }
     }
 
@@ -154,6 +158,50 @@ impl Stock {
         Ok(Outcome::done())
     }
 
+    /// What a return brought and can be sold again, once, to the warehouses that sold it.
+    pub(super) fn restock_return(&mut self, payload: &Value, is_anew: bool) -> anyhow::Result<Outcome> {
+        let RestockReturn { return_id, checkout_id, lines } = serde_json::from_value(payload.clone())?;
+        let Some(row) = self.holds.get(&checkout_id).filter(|row| row.state == State::Committed) else {
+            return Ok(Outcome::defect(format!("Checkout {checkout_id} has no committed hold.")));
+        };
+        let units = lines.iter().map(|line| line.quantity).sum();
+        let done = Outcome::Done { output: serde_json::to_value(RestockedReturn { units })? };
+        if self.returned.contains_key(&return_id) && !is_anew {
+            return Ok(done);
+        }
+        let mut sold = self.sold_lines(checkout_id, row);
+        let plan = match restock_plan::plan(&mut sold, lines.iter().map(|line| (line.sku.as_str(), line.quantity))) {
+            Ok(plan) => plan,
+            Err(too_many) => return Ok(Outcome::defect(format!("{too_many:?} of checkout {checkout_id}"))),
+        };
+        for one in &plan {
+            self.shelves.entry((one.sku.clone(), one.warehouse_id)).or_default().on_hand += one.quantity;
+        }
+        self.returned.insert(return_id, (checkout_id, plan));
+        Ok(done)
+    }
+
+    /// A sale's picks, with what is back of each.
+    fn sold_lines(&self, checkout: Uuid, row: &HoldRow) -> Vec<SoldLine> {
+        let restocks = self.returned.values().filter(|(of, _)| *of == checkout).flat_map(|(_, plan)| plan);
+        let back = |pick: &Pick| -> i64 {
+            let same = |one: &&Restock| one.sku == pick.sku && one.warehouse_id == pick.warehouse_id;
+            restocks.clone().filter(same).map(|one| one.quantity).sum()
+        };
+        let line = |pick: &Pick| SoldLine {
+            sku: pick.sku.clone(),
+            warehouse_id: pick.warehouse_id,
+            sold: pick.quantity,
+            back: back(pick),
+        };
+        row.picks.iter().map(line).collect()
+    }
+
+    /// Units that a return brought back.
+    pub(super) fn returned_by(&self, id: Uuid) -> i64 {
+        self.returned.get(&id).map_or(0, |(_, plan)| plan.iter().map(|one| one.quantity).sum())
+    }
+
     pub(super) fn has_come_back(&self, checkout: Uuid) -> bool {
         self.restocked.contains(&checkout)
     }
@@ -196,6 +244,9 @@ impl Stock {
             if row.state == State::Held && row.expires_at + GRACE < now {
                 return Some(format!("the hold of {saga} outlives its time"));
             }
+        }
+        for one in self.returned.values().flat_map(|(_, plan)| plan) {
+            expected.entry((one.sku.clone(), one.warehouse_id)).or_default().on_hand += one.quantity;
         }
         if expected != self.shelves {
             return Some(format!("the stock's counters are not the sum of its holds: {:?}", self.shelves));

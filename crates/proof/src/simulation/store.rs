@@ -190,7 +190,7 @@ impl Simulation {
                 None => engine::step(self.bug, &flow.definition, state, event, *at).state,
             };
         }
-        if state != row.state && !is_known_difference(&state, &row.state) {
+        if without_askings(&flow, &state) != without_askings(&flow, &row.state) {
             let difference = format!("its log does not lead where saga {id} is: {state:?} instead of {:?}", row.state);
             self.breaks(difference);
         }
@@ -207,6 +207,19 @@ fn is_known_difference(one: &State, other: &State) -> bool {
         state
     };
     settled(one) == settled(other)
+}
+
+/// The log does not say when a pending step's timer was set anew. Decided again, a timer of another step may therefore find that one
+/// due too and ask once more.
+fn without_askings(flow: &Flow, state: &State) -> State {
+    let mut state = state.clone();
+    for (index, step) in state.steps.iter_mut().enumerate() {
+        if flow.definition.command_at(index).is_some_and(|command| command.pending.is_some()) {
+            step.attempt = 0;
+            step.due = step.due.filter(|_| step.status != Status::Pending);
+        }
+    }
+    state
 }
 
 fn broken_by(row: &Row, one: &Move, now: OffsetDateTime) -> Option<String> {
