@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, env = "MAKEGOOD_LISTEN", default_value = "127.0.0.1")]
     listen: IpAddr,
     /// Port of the API.
-    #[arg(long, env = "MAKEGOOD_PORT", default_value_t = 8080)]
+    #[arg(long, env = "MAKEGOOD_PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// Port of /livez, /healthz, /readyz and /metrics.
     #[arg(long, env = "MAKEGOOD_OPS_PORT", default_value_t = 9090)]

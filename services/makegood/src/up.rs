@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, env = "MAKEGOOD_HOME", default_value = ".makegood")]
     home: PathBuf,
     /// Port that everything is served on.
-    #[arg(long, env = "MAKEGOOD_PORT", default_value_t = 8080)]
+    #[arg(long, env = "MAKEGOOD_PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// Address that everything is served on; 0.0.0.0 opens it to the network.
     #[arg(long, env = "MAKEGOOD_LISTEN", default_value = "127.0.0.1")]
@@ -115,4 +115,23 @@ fn announce(env: &DevEnv, home: &Home) {
     println!("  sagas       curl -H \"Authorization: Bearer $MAKEGOOD_ADMIN_KEY\" {}/v1/admin/sagas", env.url);
     println!("  logs        {}", home.path().join("makegood.log").display());
     println!("Ctrl-C stops it all and loses nothing.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_port_of_nobody_s_choosing_is_refused_since_no_client_would_find_it() {
+        let parse = |port: &str| <Cli as clap::Parser>::try_parse_from(["up", "--port", port]);
+        let refused = parse("0").expect_err("0 is no address");
+        assert_eq!(refused.kind(), clap::error::ErrorKind::ValueValidation);
+        assert_eq!(parse("8081").expect("an address").args.port, 8081);
+    }
 }
