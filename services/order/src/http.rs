@@ -5,6 +5,7 @@ mod cancel_order;
 mod cancel_return;
 mod checkout_json;
 mod confirm_checkout;
+mod decide_once;
 mod get_checkout;
 mod get_order;
 mod get_return;

@@ -9,7 +9,7 @@ use makegood_chassis::{
     auth::Scope,
     extract::Path,
     http::TraceParent,
-    idempotency::{self, Answer, Post},
+    idempotency::{Answer, Post},
     problem::Problem,
 };
 use makegood_contracts::{
@@ -24,11 +24,14 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Shared;
+use super::{
+    Shared,
+    decide_once::{Decided, decide_once, refused},
+};
 use crate::{
     order_cancellation::{self, RequestedCancellation},
     order_state::{OrderState, order_state_columns},
-    saga_message::{self, SagaMessages},
+    saga_message::SagaMessages,
 };
 
 /// A sentence or two, as a refund's reason may have.
@@ -81,24 +84,8 @@ pub(super) async fn cancel_order(
         return Err(Problem::invalid("/reason", detail));
     }
     let account = post.caller.account;
-    let (sender, started) = tokio::sync::oneshot::channel();
     let wish = Wish { id: Uuid::now_v7(), order: id, reason: post.body.reason, traceparent };
-    let response = idempotency::once(&shared.http.db, Some(&claim), move |tx| {
-        Box::pin(async move {
-            let (answer, requested) = cancel(tx, account, wish).await?;
-            if let Some(requested) = requested {
-                // Nobody listens when the request was cut off; then the row is due in a few seconds.
-                sender.send(requested).ok();
-            }
-            Ok(answer)
-        })
-    })
-    .await?;
-    if let Ok(requested) = started.await {
-        let starts = vec![order_cancellation::start(&requested)?];
-        saga_message::publish_soon(&shared.bus, SagaMessages { starts, ..SagaMessages::default() });
-    }
-    Ok(response)
+    decide_once(&shared, &claim, move |tx| Box::pin(cancel(tx, account, wish))).await
 }
 
 struct Wish {
@@ -109,14 +96,10 @@ struct Wish {
 }
 
 /// Writes the wish down, or refuses it. The order is locked, so nothing of it leaves and no other wish comes in between.
-async fn cancel(
-    tx: &mut PgConnection,
-    account: Account,
-    wish: Wish,
-) -> Result<(Answer, Option<RequestedCancellation>), Problem> {
+async fn cancel(tx: &mut PgConnection, account: Account, wish: Wish) -> Result<Decided, Problem> {
     let mut order = lock(tx, account, wish.order).await?.ok_or_else(|| Problem::not_found("order", wish.order))?;
     if let Some(refusal) = refusal(tx, &order, wish.order).await? {
-        return Ok((Answer::refusal(&refusal), None));
+        return Ok(refused(&refusal));
     }
     let requested: RequestedCancellation = sqlx::query_as(
         r#"
@@ -141,7 +124,8 @@ async fn cancel(
     order.version += 1;
     event_log::record(tx, &[order.changed(ORDER_CANCEL_REQUESTED, None)?]).await?;
     let taken = TakenCancellation { id: CancellationId::from_uuid(wish.id), order_id: wish.order, status: "requested" };
-    Ok((Answer::json(StatusCode::ACCEPTED, &taken)?, Some(requested)))
+    let starts = vec![order_cancellation::start(&requested)?];
+    Ok((Answer::json(StatusCode::ACCEPTED, &taken)?, SagaMessages { starts, ..SagaMessages::default() }))
 }
 
 async fn refusal(tx: &mut PgConnection, order: &OrderState, id: OrderId) -> Result<Option<Problem>, sqlx::Error> {

@@ -7,18 +7,21 @@ use http::StatusCode;
 use makegood_chassis::{
     auth::Scope,
     extract::Path,
-    idempotency::{self, Answer, NoBody, Post},
+    idempotency::{Answer, NoBody, Post},
     problem::Problem,
 };
 use makegood_contracts::{account::Account, id::ReturnId};
 use sqlx::PgConnection;
 
-use super::{Shared, receive_return::not_open, return_json::ReturnJson};
+use super::{
+    Shared,
+    decide_once::{Decided, decide_once, refused},
+    receive_return::not_open,
+    return_json::ReturnJson,
+};
 use crate::{
     order_return::{RETURN_CANCELLED, Status},
-    return_resending,
-    return_row::{self, ReturnRow},
-    saga_message,
+    return_resending, return_row,
 };
 
 /// Calls an open return off. Its units can be announced again at once.
@@ -45,32 +48,13 @@ pub(super) async fn cancel_return(
     post.caller.require(Scope::Server)?;
     let claim = post.required_claim()?.clone();
     let account = post.caller.account;
-    let (sender, cancelled) = tokio::sync::oneshot::channel();
-    let response = idempotency::once(&shared.http.db, Some(&claim), move |tx| {
-        Box::pin(async move {
-            let (answer, row) = call_off(tx, account, id).await?;
-            if let Some(row) = row {
-                // Nobody listens when the request was cut off; then the row is due in a few seconds.
-                sender.send(row).ok();
-            }
-            Ok(answer)
-        })
-    })
-    .await?;
-    if let Ok(row) = cancelled.await {
-        saga_message::publish_soon(&shared.bus, return_resending::messages(&row)?);
-    }
-    Ok(response)
+    decide_once(&shared, &claim, move |tx| Box::pin(call_off(tx, account, id))).await
 }
 
-async fn call_off(
-    tx: &mut PgConnection,
-    account: Account,
-    id: ReturnId,
-) -> Result<(Answer, Option<ReturnRow>), Problem> {
+async fn call_off(tx: &mut PgConnection, account: Account, id: ReturnId) -> Result<Decided, Problem> {
     let row = return_row::lock(tx, account, id.uuid()).await?.ok_or_else(|| Problem::not_found("return", id))?;
     if row.status != Status::Open {
-        return Ok((Answer::refusal(&not_open(&row)), None));
+        return Ok(refused(&not_open(&row)));
     }
     sqlx::query(
         r#"
@@ -84,5 +68,5 @@ async fn call_off(
     .execute(&mut *tx)
     .await?;
     let row = return_row::lock(tx, account, row.id).await?.ok_or_else(|| Problem::not_found("return", id))?;
-    Ok((Answer::json(StatusCode::OK, &ReturnJson::of(&row)?)?, Some(row)))
+    Ok((Answer::json(StatusCode::OK, &ReturnJson::of(&row)?)?, return_resending::messages(&row)?))
 }

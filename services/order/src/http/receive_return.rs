@@ -7,7 +7,7 @@ use http::StatusCode;
 use makegood_chassis::{
     auth::Scope,
     extract::Path,
-    idempotency::{self, Answer, Post},
+    idempotency::{Answer, Post},
     problem::Problem,
 };
 use makegood_contracts::{account::Account, id::ReturnId};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Shared,
+    decide_once::{Decided, decide_once, refused},
     return_json::ReturnJson,
     return_lines::{self, ReceivedUnits},
 };
@@ -25,7 +26,6 @@ use crate::{
     order_return::{Arrived, ReturnLine, Status, receive, refund_minor},
     return_resending,
     return_row::{self, ReturnRow},
-    saga_message,
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -61,41 +61,21 @@ pub(super) async fn receive_return(
     let claim = post.required_claim()?.clone();
     let arrived = return_lines::add_up_received(&post.body.lines)?;
     let account = post.caller.account;
-    let (sender, received) = tokio::sync::oneshot::channel();
-    let response = idempotency::once(&shared.http.db, Some(&claim), move |tx| {
-        Box::pin(async move {
-            let (answer, row) = take_in(tx, account, id, &arrived).await?;
-            if let Some(row) = row {
-                // Nobody listens when the request was cut off; then the row is due in a few seconds.
-                sender.send(row).ok();
-            }
-            Ok(answer)
-        })
-    })
-    .await?;
-    if let Ok(row) = received.await {
-        saga_message::publish_soon(&shared.bus, return_resending::messages(&row)?);
-    }
-    Ok(response)
+    decide_once(&shared, &claim, move |tx| Box::pin(take_in(tx, account, id, arrived))).await
 }
 
-async fn take_in(
-    tx: &mut PgConnection,
-    account: Account,
-    id: ReturnId,
-    arrived: &Arrived,
-) -> Result<(Answer, Option<ReturnRow>), Problem> {
+async fn take_in(tx: &mut PgConnection, account: Account, id: ReturnId, arrived: Arrived) -> Result<Decided, Problem> {
     let row = return_row::lock(tx, account, id.uuid()).await?.ok_or_else(|| Problem::not_found("return", id))?;
     if row.status != Status::Open {
-        return Ok((Answer::refusal(&not_open(&row)), None));
+        return Ok(refused(&not_open(&row)));
     }
-    let lines = match receive(&row.lines, arrived) {
+    let lines = match receive(&row.lines, &arrived) {
         Ok(lines) => lines,
-        Err(refusal) => return Ok((Answer::refusal(&return_lines::not_received(refusal)), None)),
+        Err(refusal) => return Ok(refused(&return_lines::not_received(refusal))),
     };
     write(tx, row.id, &lines).await?;
     let row = return_row::lock(tx, account, row.id).await?.ok_or_else(|| Problem::not_found("return", id))?;
-    Ok((Answer::json(StatusCode::ACCEPTED, &ReturnJson::of(&row)?)?, Some(row)))
+    Ok((Answer::json(StatusCode::ACCEPTED, &ReturnJson::of(&row)?)?, return_resending::messages(&row)?))
 }
 
 /// Only an open return can be received or called off.

@@ -11,7 +11,7 @@ use makegood_chassis::{
     auth::Scope,
     extract::Path,
     http::TraceParent,
-    idempotency::{self, Answer, Post},
+    idempotency::{Answer, Post},
     problem::Problem,
 };
 use makegood_contracts::{
@@ -29,6 +29,7 @@ use uuid::Uuid;
 
 use super::{
     Shared,
+    decide_once::{Decided, decide_once, refused},
     return_json::ReturnJson,
     return_lines::{self, ReturnedUnits},
 };
@@ -36,9 +37,7 @@ use crate::{
     order_return::{ReturnLine, Status, Units, announce, refund_minor},
     order_state::{OrderState, order_state_columns},
     refund_share::Share,
-    return_resending,
-    return_row::{self, ReturnRow},
-    saga_message,
+    return_resending, return_row,
 };
 
 /// A sentence or two, as a refund's reason may have.
@@ -86,22 +85,7 @@ pub(super) async fn return_order(
     let units = return_lines::add_up(&lines)?;
     let wish = Wish { id: Uuid::now_v7(), order: id, units, reason, traceparent, terms: shared.return_terms };
     let account = post.caller.account;
-    let (sender, announced) = tokio::sync::oneshot::channel();
-    let response = idempotency::once(&shared.http.db, Some(&claim), move |tx| {
-        Box::pin(async move {
-            let (answer, row) = open(tx, account, wish).await?;
-            if let Some(row) = row {
-                // Nobody listens when the request was cut off; then the row is due in a few seconds.
-                sender.send(row).ok();
-            }
-            Ok(answer)
-        })
-    })
-    .await?;
-    if let Ok(row) = announced.await {
-        saga_message::publish_soon(&shared.bus, return_resending::messages(&row)?);
-    }
-    Ok(response)
+    decide_once(&shared, &claim, move |tx| Box::pin(open(tx, account, wish))).await
 }
 
 /// How long goods can be announced, and then waited for.
@@ -130,15 +114,15 @@ struct Found {
     is_cancelling: bool,
 }
 
-async fn open(tx: &mut PgConnection, account: Account, wish: Wish) -> Result<(Answer, Option<ReturnRow>), Problem> {
+async fn open(tx: &mut PgConnection, account: Account, wish: Wish) -> Result<Decided, Problem> {
     let found = lock(tx, account, &wish).await?.ok_or_else(|| Problem::not_found("order", wish.order))?;
     if let Some(refusal) = refusal(&found, wish.order) {
-        return Ok((Answer::refusal(&refusal), None));
+        return Ok(refused(&refusal));
     }
     let taken = taken(tx, found.order.id).await?;
     let lines = match announce(&found.lines, found.order.total_minor, &taken, &wish.units)? {
         Ok(lines) => lines,
-        Err(refusal) => return Ok((Answer::refusal(&return_lines::not_announced(refusal, wish.order)), None)),
+        Err(refusal) => return Ok(refused(&return_lines::not_announced(refusal, wish.order))),
     };
     insert(tx, &found.order, &wish, &lines).await?;
     let mut order = found.order;
@@ -147,7 +131,7 @@ async fn open(tx: &mut PgConnection, account: Account, wish: Wish) -> Result<(An
     let row = return_row::lock(tx, account, wish.id).await?;
     let row = row.ok_or_else(|| anyhow::anyhow!("a return is not there that was just written"))?;
     let location = format!("/v1/returns/{}", ReturnId::from_uuid(row.id));
-    Ok((Answer::json(StatusCode::ACCEPTED, &ReturnJson::of(&row)?)?.at(location), Some(row)))
+    Ok((Answer::json(StatusCode::ACCEPTED, &ReturnJson::of(&row)?)?.at(location), return_resending::messages(&row)?))
 }
 
 async fn lock(tx: &mut PgConnection, account: Account, wish: &Wish) -> Result<Option<Found>, sqlx::Error> {
