@@ -31,7 +31,7 @@ const BATCHING: Batching = Batching {
     lanes: 1,
     // Checkouts that leave together stay together: every message and statement on their way serves all of them. So in a
     // crowd each waits a little for the next ones (docs/performance.md).
-    company: Duration::from_millis(15),
+    company: Duration::from_millis(6),
 };
 /// Deadlocks and serialization failures that are tried again before the request is told so.
 const MAX_ATTEMPTS: u32 = 3;
