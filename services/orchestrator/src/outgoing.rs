@@ -36,7 +36,8 @@ pub(crate) struct Outgoing {
 struct Ended {
     told: SagaEnded,
     definition: String,
-    took_seconds: f64,
+    /// Known once its end is written.
+    took_seconds: Option<f64>,
 }
 
 impl Outgoing {
@@ -57,7 +58,7 @@ impl Outgoing {
                 self.ended.push(Ended {
                     told: SagaEnded { saga_id: instance.state.saga_id, ended: ending(&instance.state) },
                     definition: instance.definition.name.clone(),
-                    took_seconds: 0.0,
+                    took_seconds: None,
                 });
                 Ok(())
             }
@@ -88,7 +89,7 @@ impl Outgoing {
     /// Of one saga: how many seconds it took, if it has ended.
     pub(crate) fn of_saga_that_took(mut self, seconds: Option<f64>) -> Self {
         for ended in &mut self.ended {
-            ended.took_seconds = seconds.unwrap_or_default();
+            ended.took_seconds = seconds;
         }
         self
     }
@@ -107,7 +108,10 @@ impl Outgoing {
             saga_counters::began(definition);
         }
         for Ended { told, definition, took_seconds } in &self.ended {
-            saga_counters::ended(definition, told.ended, *took_seconds);
+            // Nothing is published, and so nothing counted, before it is written.
+            if let Some(seconds) = took_seconds {
+                saga_counters::ended(definition, told.ended, *seconds);
+            }
         }
         for (subject, commands) in &self.by_subject {
             saga_counters::sent(subject, commands);

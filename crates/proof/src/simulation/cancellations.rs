@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     ACCOUNT,
-    checkouts::{TOLD_AGAIN, TOLD_AGAIN_AT_MOST},
+    checkouts::{TOLD_AGAIN, told_again_at},
     wire::Message,
 };
 
@@ -96,9 +96,7 @@ impl Cancellations {
     pub(super) fn take_due(&mut self, now: OffsetDateTime) -> Vec<Message> {
         let mut messages = Vec::new();
         for (id, one) in self.by_id.iter_mut().filter(|(_, one)| one.resend_at.is_some_and(|at| at <= now)) {
-            one.resend_count += 1;
-            let late = TOLD_AGAIN * 2_i32.pow(one.resend_count.min(10));
-            one.resend_at = Some(now + late.min(TOLD_AGAIN_AT_MOST));
+            one.resend_at = Some(told_again_at(&mut one.resend_count, now));
             messages.push(one.start(*id));
         }
         messages

@@ -21,7 +21,14 @@ use super::wire::Message;
 
 /// First after this, then twice as late each time, at most a minute.
 pub(super) const TOLD_AGAIN: Duration = Duration::seconds(5);
-pub(super) const TOLD_AGAIN_AT_MOST: Duration = Duration::seconds(60);
+const TOLD_AGAIN_AT_MOST: Duration = Duration::seconds(60);
+
+/// When the order service tells a saga again what it is telling it now.
+pub(super) fn told_again_at(resend_count: &mut u32, now: OffsetDateTime) -> OffsetDateTime {
+    *resend_count += 1;
+    let late = TOLD_AGAIN * 2_i32.pow((*resend_count).min(10));
+    now + late.min(TOLD_AGAIN_AT_MOST)
+}
 
 pub(super) struct Checkout {
     pub(super) input: CheckoutInput,
@@ -112,9 +119,7 @@ impl Checkouts {
     pub(super) fn take_due(&mut self, now: OffsetDateTime) -> Vec<Message> {
         let mut messages = Vec::new();
         for checkout in self.by_id.values_mut().filter(|checkout| checkout.resend_at.is_some_and(|at| at <= now)) {
-            checkout.resend_count += 1;
-            let late = TOLD_AGAIN * 2_i32.pow(checkout.resend_count.min(10));
-            checkout.resend_at = Some(now + late.min(TOLD_AGAIN_AT_MOST));
+            checkout.resend_at = Some(told_again_at(&mut checkout.resend_count, now));
             if !checkout.is_opened {
                 messages.push(checkout.start());
             }

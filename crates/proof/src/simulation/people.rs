@@ -169,7 +169,8 @@ impl Simulation {
 
     /// Some of each line, now and then more than there is.
     fn wish_to_return(&mut self, checkout: Uuid, id: Uuid) -> Vec<Message> {
-        let sold = self.checkouts.by_id.get(&checkout).map(|order| order.sold.clone()).unwrap_or_default();
+        let Some(order) = self.checkouts.by_id.get(&checkout) else { return Vec::new() };
+        let sold = order.sold.clone();
         let mut wanted = Units::new();
         for line in &sold {
             let more = i64::from(self.happens(0.1));

@@ -110,7 +110,7 @@ impl Simulation {
     }
 
     /// I7: paid and shipped, or nothing kept.
-    pub(super) fn judge_ended(&mut self, saga: Uuid) {
+    fn judge_ended(&mut self, saga: Uuid) {
         let Some(row) = self.store.rows.get(&saga) else { return };
         let ending = if row.state.phase == Phase::Completed { Ending::Completed } else { Ending::Compensated };
         let flow = Rc::clone(&row.flow);
@@ -180,13 +180,13 @@ impl Simulation {
             .then(|| "was compensated, and its checkout is completed".to_owned())
     }
 
-    /// Whatever was called off has ended too, and what was not has kept its money and its goods away.
-    fn judge_cancellations(&mut self) {
-        for id in self.cancellations.by_id.keys().copied().collect::<Vec<_>>() {
+    /// What was asked for has begun and ended, its log leads there, and it has come to what it says.
+    pub(super) fn judge_all_of(&mut self, kind: &str, ids: Vec<Uuid>) {
+        for id in ids {
             match self.store.rows.get(&id) {
-                None => self.breaks(format!("cancellation {id} was taken and its saga never began")),
+                None => self.breaks(format!("{kind} {id} was taken and its saga never began")),
                 Some(row) if !row.state.phase.has_ended() => {
-                    let promise = format!("cancellation {id} has not ended though all is well: {:?}", row.state);
+                    let promise = format!("{kind} {id} has not ended though all is well: {:?}", row.state);
                     self.breaks(promise);
                 }
                 Some(_) => {
@@ -195,6 +195,12 @@ impl Simulation {
                 }
             }
         }
+    }
+
+    /// Whatever was called off has ended too, and what was not has kept its money and its goods away.
+    fn judge_cancellations(&mut self) {
+        let ids = self.cancellations.by_id.keys().copied().collect();
+        self.judge_all_of("cancellation", ids);
         let went_back = |checkout: &&Uuid| {
             let due = self.due_for_returns(**checkout);
             let is_other =

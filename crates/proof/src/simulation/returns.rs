@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use super::{
     ACCOUNT, Simulation,
-    checkouts::{TOLD_AGAIN, TOLD_AGAIN_AT_MOST},
+    checkouts::{TOLD_AGAIN, told_again_at},
     wire::Message,
 };
 use crate::bug::Bug;
@@ -142,9 +142,7 @@ impl Returns {
     pub(super) fn take_due(&mut self, now: OffsetDateTime) -> Vec<Message> {
         let mut messages = Vec::new();
         for (id, one) in self.by_id.iter_mut().filter(|(_, one)| one.resend_at.is_some_and(|at| at <= now)) {
-            one.resend_count += 1;
-            let late = TOLD_AGAIN * 2_i32.pow(one.resend_count.min(10));
-            one.resend_at = Some(now + late.min(TOLD_AGAIN_AT_MOST));
+            one.resend_at = Some(told_again_at(&mut one.resend_count, now));
             messages.extend(one.messages(*id));
         }
         messages
@@ -275,19 +273,8 @@ fn unknown(id: Uuid) -> Outcome {
 impl Simulation {
     /// All that was announced has ended, and exactly what came is paid back and in stock again.
     pub(super) fn judge_returns(&mut self) {
-        for id in self.returns.by_id.keys().copied().collect::<Vec<_>>() {
-            match self.store.rows.get(&id) {
-                None => self.breaks(format!("return {id} was announced and its saga never began")),
-                Some(row) if !row.state.phase.has_ended() => {
-                    let promise = format!("return {id} has not ended though all is well: {:?}", row.state);
-                    self.breaks(promise);
-                }
-                Some(_) => {
-                    self.replay(id);
-                    self.judge_ended(id);
-                }
-            }
-        }
+        let ids = self.returns.by_id.keys().copied().collect();
+        self.judge_all_of("return", ids);
         let more_than_sold = |checkout: &&Uuid| {
             let sold: i64 = self.checkouts.by_id[checkout].sold.iter().map(|line| line.quantity).sum();
             let lines = self.returns.of(**checkout).filter(|one| one.status == Status::Completed);
