@@ -16,5 +16,6 @@ mod own_steps;
 mod poison;
 mod provider_faults;
 mod replicas;
+mod retention;
 mod return_order;
 mod watching;

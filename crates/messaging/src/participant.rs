@@ -17,11 +17,7 @@ mod once;
 
 pub(crate) use once::is_transient;
 
-use std::{
-    collections::{HashMap, HashSet},
-    rc::Rc,
-    time::Duration,
-};
+use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use anyhow::Context as _;
 use futures::future::LocalBoxFuture;
@@ -46,6 +42,12 @@ use handled::Handling;
 
 /// Messages taken at once; each may carry many commands.
 const MAX_MESSAGES: usize = 64;
+/// Batches of one verb in their transactions at once. Under load sagas travel in trains, and with one lane a train that
+/// catches up with the one before it waits for it, and both go on as one; so one of two cores is idle (docs/performance.md).
+const LANES: usize = 2;
+/// Messages that wait for the same verb become one batch up to this size: some forty commands, which share a transaction's
+/// fixed cost well. Larger messages, a train each, stay apart.
+const SMALL_BATCH_BYTES: usize = 16 * 1024;
 /// Batches under way at once, those whose replies are being published included: bounds what a crash would redeliver.
 const MAX_REPLYING: usize = 16;
 /// Batches of a calling verb under way at once: bounds the load on the outside.
@@ -136,7 +138,7 @@ impl Participant {
 
     /// Consumes until shutdown; then stops pulling, finishes what runs, and returns.
     ///
-    /// Each verb runs one batch at a time, beside the other verbs: what arrives for it meanwhile is its next batch.
+    /// Each verb runs [`LANES`] batches at a time, beside the other verbs: what arrives for it meanwhile waits for a lane.
     pub async fn run(self) -> anyhow::Result<()> {
         let worker = self.worker.clone();
         let filter = vec![subject::commands_of(self.service)];
@@ -146,7 +148,7 @@ impl Participant {
         let calling = Rc::new(Semaphore::new(MAX_CALLING));
         let desk = Rc::new(Desk { connections: AtHand::new(worker.db.clone()), worker: worker.clone() });
         let mut waiting: Vec<(String, Vec<Message>)> = Vec::new();
-        let mut busy: HashSet<String> = HashSet::new();
+        let mut lanes: HashMap<String, usize> = HashMap::new();
         let (handled, mut when_handled) = mpsc::unbounded_channel();
         loop {
             tokio::select! {
@@ -155,11 +157,10 @@ impl Participant {
                     None => break,
                 },
                 Some(subject) = when_handled.recv() => {
-                    busy.remove(&subject);
+                    lanes.entry(subject).and_modify(|taken| *taken -= 1);
                 }
             }
-            let ready: Vec<_> = waiting.extract_if(.., |(subject, _)| !busy.contains(subject)).collect();
-            for (subject, messages) in ready {
+            while let Some((subject, messages)) = next_batch(&mut waiting, &lanes) {
                 let verb = subject::verb_of(&subject).and_then(|verb| self.verbs.get(verb)).map(Rc::clone);
                 let Some(verb) = verb else {
                     park_unknown(&worker, &subject, messages).await;
@@ -167,7 +168,7 @@ impl Participant {
                 };
                 let permit = Permit::acquire(Rc::clone(if verb.is_call() { &calling } else { &replying })).await?;
                 if !verb.is_call() {
-                    busy.insert(subject.clone());
+                    *lanes.entry(subject.clone()).or_default() += 1;
                 }
                 // A task of its own: sqlx must not be dropped in the middle of a BEGIN, and this loop may be.
                 let turn = Turn { subject, handled: handled.clone() };
@@ -220,6 +221,31 @@ fn by_subject(waiting: &mut Vec<(String, Vec<Message>)>, messages: Vec<Message>)
             None => waiting.push((message.subject.to_string(), vec![message])),
         }
     }
+}
+
+/// Takes a batch for a verb that has a lane free.
+fn next_batch(
+    waiting: &mut Vec<(String, Vec<Message>)>,
+    lanes: &HashMap<String, usize>,
+) -> Option<(String, Vec<Message>)> {
+    let is_free = |subject: &str| lanes.get(subject).is_none_or(|taken| *taken < LANES);
+    let place = waiting.iter().position(|(subject, _)| is_free(subject))?;
+    let (subject, group) = &mut waiting[place];
+    let count = batch_length(group.iter().map(|message| message.payload.len()));
+    let rest = group.split_off(count);
+    if rest.is_empty() {
+        return Some(waiting.swap_remove(place));
+    }
+    Some((subject.clone(), std::mem::replace(group, rest)))
+}
+
+/// How many of the messages that wait, by their sizes, make the next batch: one at least.
+fn batch_length(sizes: impl Iterator<Item = usize>) -> usize {
+    let totals = sizes.scan(0_usize, |total, size| {
+        *total = total.saturating_add(size);
+        Some(*total)
+    });
+    totals.take_while(|total| *total <= SMALL_BATCH_BYTES).count().max(1)
 }
 
 /// Runs one verb's batch, and says so when its transaction is over: publishing the replies overlaps with the next one.
@@ -289,4 +315,18 @@ pub async fn reply_later(worker: &Worker, replies: Vec<(StepKey, String, Outcome
         worker.bus.publish_all(&address, &replies).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_messages_make_one_batch_and_a_large_one_goes_alone() {
+        let small = SMALL_BATCH_BYTES / 4;
+        assert_eq!(batch_length([small; 3].into_iter()), 3);
+        assert_eq!(batch_length([small; 9].into_iter()), 4);
+        assert_eq!(batch_length([small, 3 * SMALL_BATCH_BYTES].into_iter()), 1);
+        assert_eq!(batch_length([3 * SMALL_BATCH_BYTES, small].into_iter()), 1);
+    }
 }

@@ -27,11 +27,12 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         promise: "P6",
         name: "every_shipment_has_lines",
-        says: "No parcel is empty.",
+        says: "No parcel is empty, and each of its lines is of one unit at least.",
         sql: r"
-            select s.id::text as id, jsonb_build_object('state', s.state) as detail
+            select s.id::text as id, jsonb_build_object('state', s.state, 'lines', s.lines) as detail
             from shipment s
-            where not exists (select from shipment_line l where l.shipment_id = s.id)
+            where jsonb_array_length(s.lines) = 0
+               or exists (select from jsonb_array_elements(s.lines) line where (line ->> 'quantity')::bigint <= 0)
         ",
     },
     Invariant {

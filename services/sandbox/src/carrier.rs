@@ -6,6 +6,7 @@ use makegood_chassis::shutdown::Shutdown;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::callback_client::CallbackClient;
 
@@ -65,25 +66,30 @@ pub(crate) async fn run(db: PgPool, shutdown: Shutdown, client: CallbackClient) 
     Ok(())
 }
 
+/// One round: ships what is due and tells of it, and tells again what was not taken. Returns how many events were sent.
 async fn work_once(db: &PgPool, client: &CallbackClient) -> anyhow::Result<usize> {
-    let shipped = ship_due(db).await?;
-    Ok(shipped + tell_due(db, client).await?)
+    let mut due = ship_due(db).await?;
+    due.extend(take_untold(db).await?);
+    let told = due.len();
+    tell(db, client, due).await?;
+    Ok(told)
 }
 
-/// One round of shipping: how many left.
-pub(crate) async fn ship_due(db: &PgPool) -> anyhow::Result<usize> {
-    let shipped = sqlx::query(
+/// Ships what is due. Its events are this process's to tell, as [`take_untold`] has it.
+async fn ship_due(db: &PgPool) -> Result<Vec<Due>, sqlx::Error> {
+    sqlx::query_as(
         // A parcel's tracking number is a function of its id: it cannot get two.
         r"update carrier_shipment
-          set shipped_at = now(), callback_due_at = now(), tracking_number = 'MG' || upper(left(md5(shipment_id), 16))
+          set shipped_at = now(), tracking_number = 'MG' || upper(left(md5(shipment_id), 16)),
+              callback_due_at = now() + make_interval(secs => $1), callback_attempts = 1
           where shipment_id in (select shipment_id from carrier_shipment where shipped_at is null and ship_at <= now()
-                                order by ship_at limit $1 for update skip locked)",
+                                order by ship_at limit $2 for update skip locked)
+          returning shipment_id, callback_url, tracking_number, shipped_at",
     )
+    .bind(LEASE_SECONDS)
     .bind(MAX_SHIPPED)
-    .execute(db)
-    .await?
-    .rows_affected();
-    Ok(usize::try_from(shipped)?)
+    .fetch_all(db)
+    .await
 }
 
 #[derive(Debug, Serialize)]
@@ -101,11 +107,14 @@ struct Events<'a> {
     events: &'a [Event],
 }
 
-/// One round of telling: how many events were sent, taken or not.
-pub(crate) async fn tell_due(db: &PgPool, client: &CallbackClient) -> anyhow::Result<usize> {
-    let due = take_due(db).await?;
-    let told = due.values().map(Vec::len).sum();
-    for (url, events) in &due {
+/// Sends events to where they go, and notes which were taken.
+async fn tell(db: &PgPool, client: &CallbackClient, due: Vec<Due>) -> anyhow::Result<()> {
+    let mut by_url: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    for due in due {
+        let (url, event) = due.into_event();
+        by_url.entry(url).or_default().push(event);
+    }
+    for (url, events) in &by_url {
         for events in events.chunks(MAX_EVENTS) {
             let sent = client.post(url, serde_json::to_vec(&Events { events })?).await;
             if let Err(error) = &sent {
@@ -118,37 +127,40 @@ pub(crate) async fn tell_due(db: &PgPool, client: &CallbackClient) -> anyhow::Re
             finish(db, events, sent.is_ok()).await?;
         }
     }
-    Ok(told)
+    Ok(())
 }
 
+/// A parcel that has shipped, and of which its sender is to be told.
 #[derive(sqlx::FromRow)]
 struct Due {
     shipment_id: String,
     callback_url: String,
-    event_id: String,
     tracking_number: String,
     shipped_at: OffsetDateTime,
 }
 
-/// Events that are due, by where they go. An event's id is a function of its parcel: told again, it is the same event.
-async fn take_due(db: &PgPool) -> Result<BTreeMap<String, Vec<Event>>, sqlx::Error> {
-    let due: Vec<Due> = sqlx::query_as(
+impl Due {
+    /// Where it goes, and the event. Its id is a function of its parcel: told again, it is the same event.
+    fn into_event(self) -> (String, Event) {
+        let Self { shipment_id, callback_url, tracking_number, shipped_at } = self;
+        let event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{shipment_id}:shipped").as_bytes()).to_string();
+        (callback_url, Event { event_id, shipment_id, status: "shipped", tracking_number, occurred_at: shipped_at })
+    }
+}
+
+/// Leases events that are due to be told again.
+async fn take_untold(db: &PgPool) -> Result<Vec<Due>, sqlx::Error> {
+    sqlx::query_as(
         r"update carrier_shipment
           set callback_due_at = now() + make_interval(secs => $1), callback_attempts = callback_attempts + 1
           where shipment_id in (select shipment_id from carrier_shipment where callback_due_at <= now()
                                 order by callback_due_at limit $2 for update skip locked)
-          returning shipment_id, callback_url, md5(shipment_id || ':shipped')::uuid::text as event_id, tracking_number, shipped_at",
+          returning shipment_id, callback_url, tracking_number, shipped_at",
     )
     .bind(LEASE_SECONDS)
     .bind(MAX_SHIPPED)
     .fetch_all(db)
-    .await?;
-    let mut by_url: BTreeMap<String, Vec<Event>> = BTreeMap::new();
-    for Due { shipment_id, callback_url, event_id, tracking_number, shipped_at } in due {
-        let event = Event { event_id, shipment_id, status: "shipped", tracking_number, occurred_at: shipped_at };
-        by_url.entry(callback_url).or_default().push(event);
-    }
-    Ok(by_url)
+    .await
 }
 
 /// What was not taken is sent again: after 2 s, then twice as long each time, at most a minute.

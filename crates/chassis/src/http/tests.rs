@@ -1,5 +1,7 @@
 //! The layers, from outside: every refusal is a problem document with the request's id.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     routing::{get, post},
@@ -100,29 +102,4 @@ async fn a_request_gets_an_id_and_a_trace_and_keeps_its_own() {
         encoded.contains(r#"makegood_http_request_seconds_count{method="GET",path="/traced",status="200"}"#),
         "{encoded}"
     );
-}
-
-#[tokio::test]
-async fn shutdown_finishes_what_runs_and_accepts_no_more() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("bound");
-    let routes = Router::new().route(
-        "/",
-        get(async || {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            "done"
-        }),
-    );
-    let shutdown = Shutdown::default();
-    let server = tokio::spawn(listen(listener, layered(routes, 8), shutdown.clone()));
-    let mut client = TcpStream::connect(address).await.expect("accepted");
-    client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
-    tokio::time::sleep(Duration::from_millis(30)).await;
-    shutdown.begin();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.expect("answered, then closed");
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
-    server.await.expect("no panic").expect("ended in order");
-    TcpStream::connect(address).await.expect_err("no longer accepted");
 }

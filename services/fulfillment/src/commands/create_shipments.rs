@@ -1,13 +1,12 @@
 //! Plans an order's shipments, one per warehouse. Nothing leaves before they are released.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 use makegood_contracts::{
     fulfillment::{CreateShipments, CreatedShipments},
     reply::Outcome,
 };
 use makegood_messaging::participant::Job;
+use serde::Serialize;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -23,12 +22,20 @@ struct NewShipment<'a> {
     id: Uuid,
     job: &'a Job<CreateShipments>,
     warehouse: &'a str,
-    lines: BTreeMap<&'a str, i64>,
+    lines: Vec<NewLine<'a>>,
+}
+
+/// A line as the table keeps it.
+#[derive(Serialize)]
+struct NewLine<'a> {
+    sku: &'a str,
+    quantity: i64,
 }
 
 fn shipments_of(job: &Job<CreateShipments>) -> impl Iterator<Item = NewShipment<'_>> {
     parcels(&job.input.allocations).into_iter().map(move |(warehouse, lines)| {
         let id = shipment_id(job.key.saga_id, warehouse);
+        let lines = lines.into_iter().map(|(sku, quantity)| NewLine { sku, quantity }).collect();
         NewShipment { id, job, warehouse, lines }
     })
 }
@@ -38,27 +45,16 @@ fn outcome(job: &Job<CreateShipments>) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done { output: serde_json::to_value(created)? })
 }
 
-/// Writes shipments and lines. One that exists stays as it is: the command came twice, and the barrier will say so.
+/// Writes shipments. One that exists stays as it is: the command came twice, and the barrier will say so.
 async fn insert(tx: &mut PgConnection, shipments: &[NewShipment<'_>]) -> anyhow::Result<()> {
-    let lines: Vec<(Uuid, &str, i64)> = shipments
-        .iter()
-        .flat_map(|shipment| shipment.lines.iter().map(|(sku, quantity)| (shipment.id, *sku, *quantity)))
-        .collect();
     sqlx::query(
         r"
-        with written as (
-            insert into shipment (id, saga_id, order_id, account_id, livemode, warehouse, shipping_method, address)
-            select *
-            from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::text[], $7::text[], $8::jsonb[])
-                as t (id, saga_id, order_id, account_id, livemode, warehouse, shipping_method, address)
-            order by id
-            on conflict do nothing
-            returning id
-        )
-        insert into shipment_line (shipment_id, sku, quantity)
-        select l.shipment_id, l.sku, l.quantity
-        from unnest($9::uuid[], $10::text[], $11::bigint[]) as l (shipment_id, sku, quantity)
-        join written w on w.id = l.shipment_id
+        insert into shipment (id, saga_id, order_id, account_id, livemode, warehouse, shipping_method, address, lines)
+        select *
+        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::text[], $7::text[], $8::jsonb[], $9::jsonb[])
+            as t (id, saga_id, order_id, account_id, livemode, warehouse, shipping_method, address, lines)
+        order by id
+        on conflict do nothing
         ",
     )
     .bind(shipments.iter().map(|shipment| shipment.id).collect::<Vec<_>>())
@@ -69,9 +65,7 @@ async fn insert(tx: &mut PgConnection, shipments: &[NewShipment<'_>]) -> anyhow:
     .bind(shipments.iter().map(|shipment| shipment.warehouse).collect::<Vec<_>>())
     .bind(shipments.iter().map(|shipment| shipment.job.input.shipping_method.as_str()).collect::<Vec<_>>())
     .bind(shipments.iter().map(|shipment| Json(&shipment.job.input.shipping_address)).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(_, sku, _)| *sku).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(.., quantity)| *quantity).collect::<Vec<_>>())
+    .bind(shipments.iter().map(|shipment| Json(&shipment.lines)).collect::<Vec<_>>())
     .execute(tx)
     .await
     .context("writing shipments")?;

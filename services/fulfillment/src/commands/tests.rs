@@ -76,8 +76,7 @@ async fn one_shipment_per_warehouse_is_planned_once_and_released_once() {
     assert_eq!(create(pool, saga).await, ids, "a repeat plans nothing new");
     assert_eq!(shipments(pool, saga).await, expected("created", 1));
     let lines: Vec<(String, String, i64)> = sqlx::query_as(
-        r"select s.warehouse, l.sku, l.quantity from shipment s join shipment_line l on l.shipment_id = s.id
-          order by 1, 2",
+        "select warehouse, sku, quantity from shipment, jsonb_to_recordset(lines) as l (sku text, quantity bigint) order by 1, 2",
     )
     .fetch_all(pool)
     .await

@@ -72,13 +72,11 @@ pub(crate) async fn find(db: &PgPool, account: Account, which: Which) -> Result<
     };
     let rows: Vec<Row> = sqlx::query_as(
         r"
-        select s.id, s.order_id, s.state, s.warehouse, s.shipping_method, s.address, s.tracking_number,
-               s.created_at, s.handed_over_at, s.shipped_at,
-               (select jsonb_agg(jsonb_build_object('sku', l.sku, 'quantity', l.quantity) order by l.sku)
-                from shipment_line l where l.shipment_id = s.id) as lines
-        from shipment s
-        where s.account_id = $1 and s.livemode = $2 and (s.order_id = $3 or s.id = $4)
-        order by s.id
+        select id, order_id, state, warehouse, shipping_method, address, lines, tracking_number, created_at, handed_over_at,
+               shipped_at
+        from shipment
+        where account_id = $1 and livemode = $2 and (order_id = $3 or id = $4)
+        order by id
         ",
     )
     .bind(account.id)

@@ -34,7 +34,8 @@ async fn run(process: Process, listener: TcpListener) -> Result<()> {
     let router = http::layered(router?, process.limits.max_in_flight);
     let listener = tokio::net::TcpListener::from_std(listener).context("taking over the listener")?;
     Health::of_process().check(CHECK).set(true);
-    http::listen(listener, router, process.shutdown).await
+    http::listen(listener, router, process.shutdown).await;
+    Ok(())
 }
 
 async fn router(process: &Process) -> Result<Router> {
