@@ -13,6 +13,7 @@ mod example;
 mod jetstream;
 mod layout;
 mod machine;
+mod phone_order;
 mod system;
 mod waiting;
 

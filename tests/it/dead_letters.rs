@@ -1,41 +1,18 @@
 //! A start that came too early: set aside and never lost, and sent again by an operator when its definition is there.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
-use makegood_contracts::{
-    orchestrator::{START_SAGA, StartSaga},
-    subject,
-};
 use makegood_tests::{As, Ran, System, until};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 const DECIDED_WITHIN: Duration = Duration::from_secs(30);
-const DEFINITION: &str = "\
-saga: phone-order
-version: 1
-steps:
-  - step: approval
-    await: approval
-    deadline: 1h
-    on_deadline: compensate
-";
 
 #[tokio::test]
 async fn a_start_without_its_definition_waits_for_an_operator_and_then_runs() {
     let mut system = System::start().await;
     let saga_id = Uuid::now_v7();
-    let start = StartSaga {
-        saga_id,
-        definition: "phone-order".to_owned(),
-        reference: "by phone".to_owned(),
-        customer: None,
-        input: json!({"room": 12}),
-        signals: Map::new(),
-        traceparent: None,
-    };
-    let message = serde_json::to_vec(&[start]).expect("encodes");
-    system.jetstream().await.publish(&subject::command(START_SAGA), message).await;
+    system.start_phone_order(saga_id, &[]).await;
     let letter = until("the start is a dead letter", DECIDED_WITHIN, async || {
         let letters = system.dead_letters(&["ls", "--service", "orchestrator", "-o", "json"]).await.json_lines();
         Some(letters.first()?["id"].as_str()?.to_owned())
@@ -65,11 +42,9 @@ async fn a_start_without_its_definition_waits_for_an_operator_and_then_runs() {
 
 /// Starts the orchestrator with one definition more.
 async fn release(system: &mut System) {
-    let folder = system.folder("definitions");
-    fs::write(folder.join("phone-order.v1.yaml"), DEFINITION).expect("the definition can be written");
-    let folder = folder.display().to_string();
+    let definitions = system.phone_order_definitions();
     system.stop("orchestrator").await;
-    system.restart_with("orchestrator", &[("MAKEGOOD_DEFINITIONS", &folder)]).await;
+    system.restart_with("orchestrator", &[("MAKEGOOD_DEFINITIONS", &definitions)]).await;
 }
 
 async fn redrive(system: &System, letter: &str, reason: &str) -> Ran {

@@ -1,34 +1,19 @@
 //! Sagas that have ended go after the days for which they are kept, and whoever asks for one, or starts it again, is told so.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
-use makegood_contracts::{
-    orchestrator::{START_SAGA, StartSaga},
-    subject,
-};
 use makegood_tests::{As, System, until};
-use serde_json::{Map, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 const WITHIN: Duration = Duration::from_secs(30);
-/// It ends with the signal that its start brings along.
-const DEFINITION: &str = "\
-saga: phone-order
-version: 1
-steps:
-  - step: approval
-    await: approval
-    deadline: 1h
-    on_deadline: compensate
-";
+/// What a phone order waits for: one that brings it along ends as it starts.
+const SIGNALS: &[&str] = &["approval"];
 
 #[tokio::test]
 async fn a_saga_goes_after_its_time_and_is_never_run_again() {
     let mut system = System::start().await;
-    let folder = system.folder("definitions");
-    fs::write(folder.join("phone-order.v1.yaml"), DEFINITION).expect("the definition can be written");
-    let folder = folder.display().to_string();
+    let definitions = system.phone_order_definitions();
     let mut database = system.database("orchestrator").await;
     // As if the system had run for ten days.
     sqlx::query("select make_day_partitions('saga_log', 10, 7), make_day_partitions('finished_saga', 10, 7)")
@@ -40,14 +25,14 @@ async fn a_saga_goes_after_its_time_and_is_never_run_again() {
         .await
         .expect("says since when");
 
-    restart_orchestrator(&mut system, &folder, "forever").await;
+    restart_orchestrator(&mut system, &definitions, "forever").await;
     let old: Uuid = sqlx::query_scalar("select uuidv7_floor(now() - interval '6 days')")
         .fetch_one(&mut database)
         .await
         .expect("an id of six days ago");
     let young = Uuid::now_v7();
     for saga in [old, young] {
-        start(&system, saga).await;
+        system.start_phone_order(saga, SIGNALS).await;
         until(&format!("{saga} has ended"), WITHIN, async || {
             (state(&system, saga).await? == "completed").then_some(())
         })
@@ -59,7 +44,7 @@ async fn a_saga_goes_after_its_time_and_is_never_run_again() {
         .await
         .expect("ages the saga");
 
-    restart_orchestrator(&mut system, &folder, "2").await;
+    restart_orchestrator(&mut system, &definitions, "2").await;
     let answer = until("the old saga is gone", WITHIN, async || {
         let answer = system.api.get(&path(old), As::Operator).await.ok()?;
         (answer.status == 404).then_some(answer)
@@ -70,8 +55,8 @@ async fn a_saga_goes_after_its_time_and_is_never_run_again() {
     assert_eq!(kept(&mut database).await, [(young, young)], "of the old one neither the log nor the saga");
 
     // The same message once more, as a stream that was restored from a backup would bring it.
-    start(&system, old).await;
-    start(&system, young).await;
+    system.start_phone_order(old, SIGNALS).await;
+    system.start_phone_order(young, SIGNALS).await;
     let letter = until("the late start is a dead letter", WITHIN, async || {
         let letters = system.dead_letters(&["ls", "--service", "orchestrator", "-o", "json"]).await.json_lines();
         letters.into_iter().next()
@@ -87,20 +72,6 @@ async fn restart_orchestrator(system: &mut System, definitions: &str, kept: &str
     system.stop("orchestrator").await;
     let settings = [("MAKEGOOD_DEFINITIONS", definitions), ("MAKEGOOD_SAGA_RETENTION", kept)];
     system.restart_with("orchestrator", &settings).await;
-}
-
-async fn start(system: &System, saga_id: Uuid) {
-    let start = StartSaga {
-        saga_id,
-        definition: "phone-order".to_owned(),
-        reference: saga_id.to_string(),
-        customer: None,
-        input: json!({"room": 12}),
-        signals: Map::from_iter([("approval".to_owned(), json!({}))]),
-        traceparent: None,
-    };
-    let message = serde_json::to_vec(&[start]).expect("encodes");
-    system.jetstream().await.publish(&subject::command(START_SAGA), message).await;
 }
 
 fn path(saga: Uuid) -> String {
