@@ -86,7 +86,8 @@ where
         if queue.recv_many(&mut batch, batching.max_batch.max(1)).await == 0 {
             return;
         }
-        if had_company {
+        // The runtime's timer takes up to two milliseconds even for none.
+        if had_company && !batching.company.is_zero() {
             sleep(batching.company).await;
             let left = batching.max_batch.saturating_sub(batch.len());
             batch.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(left));
