@@ -8,7 +8,7 @@ use makegood_contracts::{
     orchestrator::{Ending, SAGAS_ENDED, SagaEnd, SagaEnded},
     subject,
 };
-use makegood_messaging::bus::Bus;
+use makegood_messaging::bus::{Bus, MAX_ITEMS};
 use makegood_saga::{
     effect::{Effect, Send},
     state::State,
@@ -19,6 +19,12 @@ use crate::{saga_cache::Instance, saga_counters};
 
 /// All replies come back on one partition: replicas share its consumer, and a batch stays one message.
 const REPLY_PARTITION: u32 = 0;
+/// Commands of one message, at least where there are so many. In one message 128 sagas move as one train: the orchestrator waits while
+/// their participant works, and the other way round. In two, one half is written while the other half's effects are
+/// (docs/performance.md has what it brought). Shorter trains cost more than they bring.
+pub(crate) const SHORT_TRAIN: usize = 64;
+/// Trains among which the sagas under way are divided, once there are more than that makes short ones.
+const TRAINS: usize = 4;
 /// The step under whose name a participant is told that another step is pending: `<step>.pending`.
 const PENDING_SUFFIX: &str = ".pending";
 
@@ -102,8 +108,9 @@ impl Outgoing {
         self.ended.extend(other.ended);
     }
 
-    /// Counts and publishes all of it. What cannot be published is sent again at its step's deadline, so that is only logged.
-    pub(crate) async fn publish(self, bus: &Bus) {
+    /// Counts and publishes all of it, in messages of `train` commands at most. What cannot be published is sent again at its
+    /// step's deadline, so that is only logged.
+    pub(crate) async fn publish(self, bus: &Bus, train: usize) {
         for definition in &self.began {
             saga_counters::began(definition);
         }
@@ -118,8 +125,10 @@ impl Outgoing {
         }
         let ended: Vec<SagaEnded> = self.ended.into_iter().map(|ended| ended.told).collect();
         bus.note(SAGAS_ENDED, &ended).await;
-        let sends = self.by_subject.iter().map(|(subject, commands)| bus.publish_all(subject, commands));
-        for sent in futures::future::join_all(sends).await {
+        let messages = self.by_subject.iter().flat_map(|(subject, commands)| {
+            commands.chunks(train).map(move |commands| bus.publish_all(subject, commands))
+        });
+        for sent in futures::future::join_all(messages).await {
             if let Err(error) = sent {
                 tracing::warn!(
                     error = format!("{error:#}"),
@@ -128,6 +137,11 @@ impl Outgoing {
             }
         }
     }
+}
+
+/// How many commands go in one message when so many sagas are under way.
+pub(crate) fn train(sagas: usize) -> usize {
+    (sagas / TRAINS).clamp(SHORT_TRAIN, MAX_ITEMS)
 }
 
 /// The payload of a step: its input, or for `finally` how the saga ended.
