@@ -161,6 +161,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_crowd_that_wants_no_company_does_not_wait_for_the_timer() {
+        let batcher = Batcher::spawn(ONE_LANE, async |items: Vec<u8>| items);
+        let begun = Instant::now();
+        for _ in 0..1_000 {
+            assert_eq!(tokio::join!(batcher.call(1), batcher.call(2)), (Ok(1), Ok(2)));
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1), "a millisecond each at least: {:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
     async fn a_full_queue_refuses_and_a_panic_reaches_its_callers_only() {
         let batcher = Batcher::spawn(Batching { max_batch: 1, max_queue: 2, ..ONE_LANE }, async |items: Vec<u8>| {
             assert_ne!(items, [13], "the unlucky one");

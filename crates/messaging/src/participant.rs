@@ -30,6 +30,7 @@ use makegood_contracts::{
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 use tokio::sync::{Semaphore, mpsc};
+use uuid::Uuid;
 
 use crate::{
     at_hand::AtHand,
@@ -67,7 +68,10 @@ pub struct Job<T> {
 struct Desk {
     worker: Worker,
     connections: AtHand,
+    after_commit: Option<AfterCommit>,
 }
+
+type AfterCommit = Box<dyn Fn(Vec<Uuid>)>;
 
 /// How a verb's deliveries become answers. Erases the input's type.
 trait Verb {
@@ -81,11 +85,12 @@ pub struct Participant {
     service: &'static str,
     worker: Worker,
     verbs: HashMap<&'static str, Rc<dyn Verb>>,
+    after_commit: Option<AfterCommit>,
 }
 
 impl Participant {
     pub fn new(service: &'static str, worker: Worker) -> Self {
-        Self { service, worker, verbs: HashMap::new() }
+        Self { service, worker, verbs: HashMap::new(), after_commit: None }
     }
 
     /// A step's action. The handler runs in a transaction in which none of the jobs has been done before; it returns
@@ -136,6 +141,13 @@ impl Participant {
         self
     }
 
+    /// Calls `hook` with the sagas of each batch once what it did can be seen by all. For hints to this process: whoever needs to know
+    /// must find it in the database, since a process that dies here calls nobody.
+    pub fn after_commit(mut self, hook: impl Fn(Vec<Uuid>) + 'static) -> Self {
+        self.after_commit = Some(Box::new(hook));
+        self
+    }
+
     /// Consumes until shutdown; then stops pulling, finishes what runs, and returns.
     ///
     /// Each verb runs [`LANES`] batches at a time, beside the other verbs: what arrives for it meanwhile waits for a lane.
@@ -146,7 +158,11 @@ impl Participant {
             Consumer::new(&worker.bus, subject::COMMAND_STREAM, self.service, filter, worker.shutdown.clone());
         let replying = Rc::new(Semaphore::new(MAX_REPLYING));
         let calling = Rc::new(Semaphore::new(MAX_CALLING));
-        let desk = Rc::new(Desk { connections: AtHand::new(worker.db.clone()), worker: worker.clone() });
+        let desk = Rc::new(Desk {
+            connections: AtHand::new(worker.db.clone()),
+            worker: worker.clone(),
+            after_commit: self.after_commit,
+        });
         let mut waiting: Vec<(String, Vec<Message>)> = Vec::new();
         let mut lanes: HashMap<String, usize> = HashMap::new();
         let (handled, mut when_handled) = mpsc::unbounded_channel();
@@ -258,6 +274,9 @@ async fn run_batch(desk: Rc<Desk>, verb: Rc<dyn Verb>, turn: Turn, messages: Vec
     };
     drop(turn);
     if let Some(answers) = &answers {
+        if let Some(hook) = &desk.after_commit {
+            hook(answers.iter().map(|answer| answer.reply.key.saga_id).collect());
+        }
         handling.end(answers);
     }
     failpoint::pass(Failpoint::ParticipantBeforeReply);

@@ -176,3 +176,14 @@ fn command_of(
         payload,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_train_is_a_quarter_of_what_is_under_way_within_its_bounds() {
+        let sagas = [0, 1, 128, 256, 512, 1_024, 20_000];
+        assert_eq!(sagas.map(train), [64, 64, 64, 64, 128, 256, 256]);
+    }
+}

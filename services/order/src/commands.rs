@@ -16,6 +16,8 @@ use makegood_contracts::{
 };
 use makegood_messaging::{participant::Participant, worker::Worker};
 
+use crate::waiting;
+
 /// The service's name on the wire: of its commands, its consumers and its database.
 pub(crate) const SERVICE: &str = "order";
 
@@ -29,6 +31,7 @@ pub(crate) fn participant(worker: Worker) -> Participant {
         .action(verb(BEGIN_RETURN), begin_return::handle)
         .action(verb(ACCEPT_RETURN), accept_return::handle)
         .action(verb(END_RETURN), end_return::handle)
+        .after_commit(waiting::hint)
 }
 
 /// `open_checkout` of `order.open_checkout`.

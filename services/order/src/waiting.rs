@@ -2,11 +2,11 @@
 //!
 //! A change is made by a command's handler, in this process or in another, and becomes visible at its commit. The
 //! looking task asks one indexed query for all waited-for checkouts every few milliseconds while anyone waits, and
-//! sleeps when nobody does. A handler of this process hints at what it is about to commit, and those are looked for
-//! right after it; a hint that is lost costs some milliseconds and nothing else.
+//! sleeps when nobody does. A participant in this process hints at what it has committed, and that is looked for at once;
+//! a hint that is lost costs some milliseconds and nothing else.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,9 +24,6 @@ use crate::checkout_row::{CheckoutRow, checkout_columns};
 const LOOK_INTERVAL: Duration = Duration::from_millis(25);
 /// With many waiters the interval grows, so that looking never takes more than a small part of a core.
 const LOOK_INTERVAL_PER_CHECKOUT: Duration = Duration::from_micros(40);
-/// After a hint: the commit usually takes one to three milliseconds. The delay doubles until it is found.
-const FIRST_HINTED_DELAY: Duration = Duration::from_millis(1);
-const LAST_HINTED_DELAY: Duration = Duration::from_millis(16);
 /// Hints that may wait for the looking task; past it the oldest are lost, which is harmless.
 const HINT_CAPACITY: usize = 1024;
 /// The pause after a failed look: the database is away, and the waiters have their own limits.
@@ -35,10 +32,10 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(250);
 /// Handlers and routers meet here because they are started apart, and possibly only one of them in this process.
 static HINTS: LazyLock<broadcast::Sender<Arc<[Uuid]>>> = LazyLock::new(|| broadcast::channel(HINT_CAPACITY).0);
 
-/// Says that these checkouts change with the transaction that is about to commit.
-pub(crate) fn hint(checkouts: impl IntoIterator<Item = Uuid>) {
+/// Says that these checkouts may have changed.
+pub(crate) fn hint(checkouts: Vec<Uuid>) {
     // Nobody listens where no router runs: then there is nobody to wake either.
-    HINTS.send(checkouts.into_iter().collect()).ok();
+    HINTS.send(checkouts.into()).ok();
 }
 
 /// The checkouts that requests of this process wait for.
@@ -117,95 +114,49 @@ impl Shared {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One look: hands what has moved to its waiters and returns which have.
-    async fn look(&self, ids: Option<&HashSet<Uuid>>) -> Result<Vec<Uuid>, sqlx::Error> {
-        let (ids, versions): (Vec<Uuid>, Vec<i64>) = self
-            .watched()
-            .iter()
-            .filter(|(id, _)| ids.is_none_or(|ids| ids.contains(id)))
-            .map(|(id, entry)| (*id, entry.seen.borrow().as_ref().map_or(1, |row| row.version)))
-            .unzip();
+    /// One look, at all that is waited for or at those of these: hands what has moved to its waiters.
+    async fn look(&self, hinted: Option<&[Uuid]>) -> Result<(), sqlx::Error> {
+        let (ids, versions) = self.seen(hinted);
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let moved = moved_since(&self.db, &ids, &versions).await?;
         let watched = self.watched();
-        let moved_ids = moved.iter().map(|row| row.id).collect();
         for row in moved {
             if let Some(entry) = watched.get(&row.id) {
                 entry.seen.send_replace(Some(Arc::new(row)));
             }
         }
-        Ok(moved_ids)
-    }
-}
-
-/// Checkouts that have been hinted at and not yet been seen to change.
-struct Hinted {
-    ids: HashSet<Uuid>,
-    delay: Duration,
-    due: Instant,
-}
-
-impl Hinted {
-    fn new() -> Self {
-        Self { ids: HashSet::new(), delay: FIRST_HINTED_DELAY, due: Instant::now() }
+        Ok(())
     }
 
-    fn add(&mut self, shared: &Shared, ids: &[Uuid]) {
-        let watched = shared.watched();
-        let before = self.ids.len();
-        self.ids.extend(ids.iter().filter(|id| watched.contains_key(id)));
-        if self.ids.len() > before {
-            let soon = Instant::now() + FIRST_HINTED_DELAY;
-            // A stream of hints must not put off the look that earlier ones asked for.
-            self.due = if before == 0 { soon } else { self.due.min(soon) };
-            self.delay = FIRST_HINTED_DELAY;
+    /// What is waited for, of these or of all, with the version that its waiters have seen.
+    fn seen(&self, hinted: Option<&[Uuid]>) -> (Vec<Uuid>, Vec<i64>) {
+        let watched = self.watched();
+        let version = |(id, entry): (&Uuid, &Watched)| (*id, entry.seen.borrow().as_ref().map_or(1, |row| row.version));
+        match hinted {
+            Some(ids) => ids.iter().filter_map(|id| watched.get_key_value(id)).map(version).unzip(),
+            None => watched.iter().map(version).unzip(),
         }
-    }
-
-    fn found(&mut self, changed: &[Uuid]) {
-        for id in changed {
-            self.ids.remove(id);
-        }
-    }
-
-    /// Looks less often for what is left, and after the last delay leaves it to the regular look.
-    fn back_off(&mut self) {
-        self.delay *= 2;
-        if self.delay > LAST_HINTED_DELAY {
-            self.ids.clear();
-        }
-        self.due = Instant::now() + self.delay;
     }
 }
 
 async fn look_for_changes(shared: Arc<Shared>) {
     let mut hints = HINTS.subscribe();
-    let mut hinted = Hinted::new();
     let mut next_look = Instant::now();
     loop {
         let waiting = shared.watched().len();
         if waiting == 0 {
             shared.joined.notified().await;
-            hinted = Hinted::new();
             next_look = Instant::now() + LOOK_INTERVAL;
             continue;
         }
         let looked = tokio::select! {
-            hint = hints.recv() => {
-                match hint {
-                    Ok(ids) => hinted.add(&shared, &ids),
-                    // Lost hints: the regular look finds what they were about. The sender is a static and never closes.
-                    Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {}
-                }
-                continue;
-            }
-            () = sleep_until(hinted.due), if !hinted.ids.is_empty() => {
-                let looked = shared.look(Some(&hinted.ids)).await;
-                hinted.back_off();
-                looked
-            }
+            hint = hints.recv() => match hint {
+                Ok(ids) => shared.look(Some(&ids)).await,
+                // Lost hints: the regular look finds what they were about. The sender is a static and never closes.
+                Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => Ok(()),
+            },
             () = sleep_until(next_look) => {
                 let looked = shared.look(None).await;
                 let interval = u32::try_from(waiting).map_or(LOOK_INTERVAL, |n| LOOK_INTERVAL_PER_CHECKOUT * n);
@@ -213,12 +164,9 @@ async fn look_for_changes(shared: Arc<Shared>) {
                 looked
             }
         };
-        match looked {
-            Ok(changed) => hinted.found(&changed),
-            Err(error) => {
-                tracing::warn!(error = %error, "looking for changed checkouts");
-                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
-            }
+        if let Err(error) = looked {
+            tracing::warn!(error = %error, "looking for changed checkouts");
+            tokio::time::sleep(PAUSE_AFTER_ERROR).await;
         }
     }
 }

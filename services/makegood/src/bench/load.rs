@@ -149,6 +149,20 @@ mod tests {
         assert!(measured.call.percentiles().p50_ms >= 10.0);
     }
 
+    /// The runtime's timer, whose shortest sleep is a millisecond, must not stand between two iterations.
+    #[tokio::test]
+    async fn the_closed_loop_begins_again_at_once() {
+        struct Quick;
+        impl Client for Quick {
+            async fn iterate(&mut self) -> Result<Duration, Failure> {
+                tokio::task::yield_now().await;
+                Ok(Duration::ZERO)
+            }
+        }
+        let measured = run(vec![Quick], plan(None)).await;
+        assert!(measured.completed > 1_000, "{} in half a second", measured.completed);
+    }
+
     #[tokio::test]
     async fn the_open_loop_counts_the_time_that_an_iteration_had_to_wait_for_its_turn() {
         let measured = run(vec![Sleeper(Duration::from_millis(20))], plan(Some(100.0))).await;

@@ -20,7 +20,6 @@ use crate::{
     checkout_row::{self, CheckoutRow, checkout_columns},
     order,
     order_state::{OrderState, order_state_columns},
-    waiting,
 };
 
 /// Decides what is undecided. A job that finds its checkout decided comes late and changes nothing.
@@ -36,9 +35,7 @@ pub(super) async fn handle(tx: &mut PgConnection, jobs: &[Job<CloseCheckout>]) -
     store_answers(tx, &refused).await.context("storing the answers of refused checkouts")?;
 
     let closed: HashSet<Uuid> = closed.iter().map(|row| row.id).collect();
-    let outcomes = outcomes(tx, jobs, &closed).await?;
-    waiting::hint(closed);
-    Ok(outcomes)
+    outcomes(tx, jobs, &closed).await
 }
 
 async fn close(

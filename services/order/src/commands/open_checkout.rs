@@ -19,7 +19,6 @@ use crate::{
     checkout_answer,
     checkout_row::{self, CheckoutRow, checkout_columns},
     order_state::{OrderState, order_state_columns},
-    waiting,
 };
 
 /// Opens what was accepted. A job that finds its checkout further on comes late and changes nothing.
@@ -31,9 +30,7 @@ pub(super) async fn handle(tx: &mut PgConnection, jobs: &[Job<OpenCheckout>]) ->
     store_answers(tx, &opened).await.context("storing the answers of opened checkouts")?;
 
     let opened: HashSet<Uuid> = opened.iter().map(|row| row.id).collect();
-    let outcomes = outcomes(tx, jobs, &opened).await?;
-    waiting::hint(opened);
-    Ok(outcomes)
+    outcomes(tx, jobs, &opened).await
 }
 
 /// A signal that came before the opening is still unacknowledged, and so is a cancellation: their timers stay.

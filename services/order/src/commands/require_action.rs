@@ -10,14 +10,11 @@ use makegood_contracts::{
 };
 use makegood_messaging::participant::Job;
 use sqlx::PgConnection;
-use uuid::Uuid;
-
-use crate::waiting;
 
 pub(super) async fn handle(tx: &mut PgConnection, jobs: &[Job<RequireAction>]) -> anyhow::Result<Vec<Outcome>> {
     // Other reasons (a provider whose answer is unknown) ask nothing of the buyer.
     let asking: Vec<&Job<RequireAction>> = jobs.iter().filter(|job| job.input.reason == REQUIRES_ACTION).collect();
-    let moved: Vec<Uuid> = sqlx::query_scalar(
+    sqlx::query(
         r#"
         with asking as (
             select * from unnest($1::uuid[], $2::jsonb[]) as asking (id, next_action)
@@ -31,14 +28,12 @@ pub(super) async fn handle(tx: &mut PgConnection, jobs: &[Job<RequireAction>]) -
             resend_at = case when checkout.cancel_requested then checkout.resend_at end
         from locked join asking using (id)
         where checkout.id = locked.id and checkout.status = 'processing'
-        returning checkout.id
         "#,
     )
     .bind(asking.iter().map(|job| job.key.saga_id).collect::<Vec<_>>())
     .bind(asking.iter().map(|job| job.input.detail.clone()).collect::<Vec<_>>())
-    .fetch_all(tx)
+    .execute(tx)
     .await
     .context("telling checkouts what they require")?;
-    waiting::hint(moved);
     Ok(jobs.iter().map(|_| Outcome::done()).collect())
 }
