@@ -141,7 +141,8 @@ impl Participant {
         self
     }
 
-    /// Calls `hook` with the sagas of each batch once what it did can be seen by all. For hints to this process: whoever needs to know
+    /// Calls `hook` with the sagas of each batch once all of it is settled and can be seen by all, those answered from the barrier
+    /// included; the replies go out afterwards, so it must neither block nor fail. For hints to this process: whoever needs to know
     /// must find it in the database, since a process that dies here calls nobody.
     pub fn after_commit(mut self, hook: impl Fn(Vec<Uuid>) + 'static) -> Self {
         self.after_commit = Some(Box::new(hook));
@@ -274,7 +275,9 @@ async fn run_batch(desk: Rc<Desk>, verb: Rc<dyn Verb>, turn: Turn, messages: Vec
     };
     drop(turn);
     if let Some(answers) = &answers {
-        if let Some(hook) = &desk.after_commit {
+        if let Some(hook) = &desk.after_commit
+            && !answers.is_empty()
+        {
             hook(answers.iter().map(|answer| answer.reply.key.saga_id).collect());
         }
         handling.end(answers);

@@ -18,7 +18,7 @@ use makegood_messaging::{
     worker::Worker,
 };
 use makegood_testing::{TestDatabase, nats_url};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::task::LocalSet;
 use uuid::Uuid;
 
@@ -40,6 +40,11 @@ struct Bench {
 
 impl Bench {
     async fn start(test: &str) -> Self {
+        Self::start_with(test, |_, _| {}).await
+    }
+
+    /// `hook` is called after commits, with where the database is.
+    async fn start_with(test: &str, hook: impl Fn(&PgConnectOptions, Vec<Uuid>) + 'static) -> Self {
         // The broker keeps what earlier runs sent, so each run has a participant of its own.
         let service: &'static str = format!("{test}-{}", Uuid::now_v7().simple()).leak();
         let database = TestDatabase::create("messaging", &NO_MIGRATIONS).await;
@@ -53,13 +58,15 @@ impl Bench {
         let worker = Worker { db: database.db.clone(), bus: bus.clone(), clock, shutdown: shutdown.clone() };
         let seen = Rc::new(RefCell::new(Vec::new()));
         let batches = Rc::clone(&seen);
+        let options = database.db.connect_options();
         let participant = Participant::new(service, worker)
             .action("put_note", async move |tx: &mut PgConnection, jobs: &[Job<String>]| {
                 batches.borrow_mut().push(jobs.len());
                 put_notes(tx, jobs).await
             })
             .statement("stamp_note", stamp_notes)
-            .undo("take_note", take_notes);
+            .undo("take_note", take_notes)
+            .after_commit(move |sagas| hook(&options, sagas));
         let running = tokio::task::spawn_local(participant.run());
         let reply_to = format!("reply.{service}");
         Self { database, bus, service, reply_to, shutdown, seen, running }
@@ -175,6 +182,42 @@ async fn a_command_that_comes_many_times_takes_effect_once_and_is_answered_each_
         }
         assert_eq!(bench.effects().await, 200);
         assert!(bench.seen.borrow().iter().any(|size| *size > 50), "commands are handled in batches");
+        bench.stop().await;
+    })
+    .await;
+}
+
+/// The participant's own thread waits for the answer meanwhile, so what is not committed by then stays unseen.
+fn is_seen_by_others(options: &PgConnectOptions, saga_id: Uuid) -> bool {
+    let options = options.clone();
+    let look = async move {
+        let mut other = PgConnection::connect_with(&options).await.expect("connects");
+        sqlx::query_scalar("select exists (select from effect where saga_id = $1)")
+            .bind(saga_id)
+            .fetch_one(&mut other)
+            .await
+            .expect("looks")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    std::thread::spawn(move || runtime.block_on(look)).join().expect("no panic")
+}
+
+#[tokio::test]
+async fn the_hook_is_called_for_each_batch_once_others_can_see_it_and_for_repeats_too() {
+    local(async {
+        let called = Rc::new(RefCell::new(Vec::new()));
+        let calls = Rc::clone(&called);
+        let bench = Bench::start_with("t-hook", move |options, sagas| {
+            calls.borrow_mut().extend(sagas.into_iter().map(|saga_id| (saga_id, is_seen_by_others(options, saga_id))));
+        })
+        .await;
+        let mut replies = bench.listen().await;
+        let (good, bad) = (Uuid::now_v7(), Uuid::now_v7());
+        for (saga_id, note) in [(good, "x"), (good, "x"), (bad, "poison")] {
+            bench.send(&[bench.command(saga_id, Direction::Do, note)]).await;
+            take_replies(&mut replies, 1).await;
+        }
+        assert_eq!(*called.borrow(), [(good, true), (good, true), (bad, false)]);
         bench.stop().await;
     })
     .await;

@@ -24,7 +24,7 @@ use crate::{
     every_saga::every_saga,
     operation::Operation,
     operator::{Operated, Operator, Round},
-    outgoing::{Outgoing, SHORT_TRAIN},
+    outgoing::Outgoing,
     saga_cache::Instance,
     saga_filter::{SagaFilter, matches_filter},
     saga_store,
@@ -59,7 +59,7 @@ async fn one_round(worker: &Worker, shelf: &DefinitionShelf) -> Duration {
     match work_batch(&worker.db, shelf, worker.clock.now()).await {
         Ok(Some(outgoing)) => {
             failpoint::pass(Failpoint::OrchestratorBetweenBulkBatches);
-            outgoing.publish(&worker.bus, SHORT_TRAIN).await;
+            outgoing.publish(&worker.bus).await;
             Duration::ZERO
         }
         Ok(None) => ROUND.min(next_due(&worker.db).await),

@@ -29,14 +29,7 @@ use uuid::Uuid;
 pub(crate) use advance::Begun;
 pub(crate) use advance::{Advance, Working};
 
-use crate::{
-    definitions::Definitions,
-    due_sagas,
-    inbox::Inbox,
-    outgoing::{Outgoing, train},
-    recovery,
-    saga_cache::SagaCache,
-};
+use crate::{definitions::Definitions, due_sagas, inbox::Inbox, outgoing::Outgoing, recovery, saga_cache::SagaCache};
 
 /// Messages per source and round. Each may carry up to 256 replies.
 const MAX_MESSAGES: usize = 64;
@@ -166,7 +159,7 @@ impl Driver {
             let Some(begun) = until_done(worker, async || advance.start(cache, starts).await).await else {
                 return false;
             };
-            publish_soon(worker, begun.outgoing, train(cache.len()));
+            publish_soon(worker, begun.outgoing);
             for start in starts.iter().filter(|start| begun.past.contains(&start.saga_id)) {
                 if !park_past_start(worker, start).await {
                     return false;
@@ -177,7 +170,7 @@ impl Driver {
             let Some(advanced) = until_done(worker, async || advance.apply(cache, events).await).await else {
                 return false;
             };
-            publish_soon(worker, advanced.outgoing, train(cache.len()));
+            publish_soon(worker, advanced.outgoing);
             for ((saga_id, event), verdict) in events.iter().zip(&advanced.verdicts) {
                 if !park_if_senseless(worker, *saga_id, event, verdict.as_ref()).await {
                     return false;
@@ -189,11 +182,11 @@ impl Driver {
 }
 
 /// Publishes what follows from a commit, beside whatever comes next.
-fn publish_soon(worker: &Worker, outgoing: Outgoing, train: usize) {
+fn publish_soon(worker: &Worker, outgoing: Outgoing) {
     failpoint::pass(Failpoint::OrchestratorAfterCommit);
     let bus = worker.bus.clone();
     tokio::task::spawn_local(async move {
-        outgoing.publish(&bus, train).await;
+        outgoing.publish(&bus).await;
         failpoint::pass(Failpoint::OrchestratorAfterPublish);
     });
 }

@@ -8,7 +8,7 @@ use makegood_contracts::{
     orchestrator::{Ending, SAGAS_ENDED, SagaEnd, SagaEnded},
     subject,
 };
-use makegood_messaging::bus::{Bus, MAX_ITEMS};
+use makegood_messaging::bus::Bus;
 use makegood_saga::{
     effect::{Effect, Send},
     state::State,
@@ -19,12 +19,12 @@ use crate::{saga_cache::Instance, saga_counters};
 
 /// All replies come back on one partition: replicas share its consumer, and a batch stays one message.
 const REPLY_PARTITION: u32 = 0;
-/// Commands of one message, at least where there are so many. In one message 128 sagas move as one train: the orchestrator waits while
-/// their participant works, and the other way round. In two, one half is written while the other half's effects are
-/// (docs/performance.md has what it brought). Shorter trains cost more than they bring.
-pub(crate) const SHORT_TRAIN: usize = 64;
-/// Trains among which the sagas under way are divided, once there are more than that makes short ones.
-const TRAINS: usize = 4;
+/// Commands of one message, at least where there are so many of a verb. In one message 128 sagas move as one train: the orchestrator
+/// waits while their participant works, and the other way round. In two, one half is written while the other half's effects are
+/// (decision 0020). Shorter trains cost more than they bring.
+const SHORT_TRAIN: usize = 64;
+/// Messages of one verb at once, at most: where hundreds of sagas move together, there is work for everybody with these.
+const MAX_TRAINS: usize = 4;
 /// The step under whose name a participant is told that another step is pending: `<step>.pending`.
 const PENDING_SUFFIX: &str = ".pending";
 
@@ -108,9 +108,8 @@ impl Outgoing {
         self.ended.extend(other.ended);
     }
 
-    /// Counts and publishes all of it, in messages of `train` commands at most. What cannot be published is sent again at its
-    /// step's deadline, so that is only logged.
-    pub(crate) async fn publish(self, bus: &Bus, train: usize) {
+    /// Counts and publishes all of it. What cannot be published is sent again at its step's deadline, so that is only logged.
+    pub(crate) async fn publish(self, bus: &Bus) {
         for definition in &self.began {
             saga_counters::began(definition);
         }
@@ -125,23 +124,27 @@ impl Outgoing {
         }
         let ended: Vec<SagaEnded> = self.ended.into_iter().map(|ended| ended.told).collect();
         bus.note(SAGAS_ENDED, &ended).await;
-        let messages = self.by_subject.iter().flat_map(|(subject, commands)| {
-            commands.chunks(train).map(move |commands| bus.publish_all(subject, commands))
-        });
-        for sent in futures::future::join_all(messages).await {
-            if let Err(error) = sent {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "commands could not be published; they are sent again at their deadline"
-                );
-            }
+        let messages = self
+            .by_subject
+            .iter()
+            .flat_map(|(subject, commands)| trains(commands).map(move |commands| bus.publish_all(subject, commands)));
+        let sent = futures::future::join_all(messages).await;
+        let failed = sent.iter().filter(|sent| sent.is_err()).count();
+        if let Some(Err(error)) = sent.iter().find(|sent| sent.is_err()) {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                failed,
+                of = sent.len(),
+                "messages could not be published; their commands are sent again at their deadline"
+            );
         }
     }
 }
 
-/// How many commands go in one message when so many sagas are under way.
-pub(crate) fn train(sagas: usize) -> usize {
-    (sagas / TRAINS).clamp(SHORT_TRAIN, MAX_ITEMS)
+/// What goes in one message each: equal parts, so that none is a straggler.
+fn trains<T>(commands: &[T]) -> impl Iterator<Item = &[T]> {
+    let count = commands.len().div_ceil(SHORT_TRAIN).clamp(1, MAX_TRAINS);
+    commands.chunks(commands.len().div_ceil(count).max(1))
 }
 
 /// The payload of a step: its input, or for `finally` how the saga ended.
@@ -182,8 +185,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_train_is_a_quarter_of_what_is_under_way_within_its_bounds() {
-        let sagas = [0, 1, 128, 256, 512, 1_024, 20_000];
-        assert_eq!(sagas.map(train), [64, 64, 64, 64, 128, 256, 256]);
+    fn commands_of_a_verb_go_in_equal_trains_neither_short_nor_many() {
+        let lengths = |count: usize| trains(&vec![(); count]).map(<[()]>::len).collect::<Vec<_>>();
+        assert!(lengths(0).is_empty());
+        assert_eq!(lengths(1), [1]);
+        assert_eq!(lengths(64), [64]);
+        assert_eq!(lengths(65), [33, 32]);
+        assert_eq!(lengths(128), [64, 64]);
+        assert_eq!(lengths(150), [50, 50, 50]);
+        assert_eq!(lengths(512), [128; 4]);
     }
 }

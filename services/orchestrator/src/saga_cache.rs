@@ -26,11 +26,6 @@ pub(crate) struct SagaCache {
 }
 
 impl SagaCache {
-    /// About as many as are under way, of those that this replica moves.
-    pub(crate) fn len(&self) -> usize {
-        self.sagas.len()
-    }
-
     pub(crate) fn contains(&self, id: Uuid) -> bool {
         self.sagas.contains_key(&id)
     }

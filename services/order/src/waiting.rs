@@ -6,7 +6,7 @@
 //! a hint that is lost costs some milliseconds and nothing else.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -29,13 +29,13 @@ const HINT_CAPACITY: usize = 1024;
 /// The pause after a failed look: the database is away, and the waiters have their own limits.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(250);
 
-/// Handlers and routers meet here because they are started apart, and possibly only one of them in this process.
+/// Participants and routers meet here because they are started apart, and possibly only one of them in this process.
 static HINTS: LazyLock<broadcast::Sender<Arc<[Uuid]>>> = LazyLock::new(|| broadcast::channel(HINT_CAPACITY).0);
 
-/// Says that these checkouts may have changed.
-pub(crate) fn hint(checkouts: Vec<Uuid>) {
+/// Says that what belongs to these sagas may have changed. Those of checkouts have their ids; others are waited for by nobody.
+pub(crate) fn hint(sagas: Vec<Uuid>) {
     // Nobody listens where no router runs: then there is nobody to wake either.
-    HINTS.send(checkouts.into()).ok();
+    HINTS.send(sagas.into()).ok();
 }
 
 /// The checkouts that requests of this process wait for.
@@ -115,7 +115,7 @@ impl Shared {
     }
 
     /// One look, at all that is waited for or at those of these: hands what has moved to its waiters.
-    async fn look(&self, hinted: Option<&[Uuid]>) -> Result<(), sqlx::Error> {
+    async fn look(&self, hinted: Option<&HashSet<Uuid>>) -> Result<(), sqlx::Error> {
         let (ids, versions) = self.seen(hinted);
         if ids.is_empty() {
             return Ok(());
@@ -131,7 +131,7 @@ impl Shared {
     }
 
     /// What is waited for, of these or of all, with the version that its waiters have seen.
-    fn seen(&self, hinted: Option<&[Uuid]>) -> (Vec<Uuid>, Vec<i64>) {
+    fn seen(&self, hinted: Option<&HashSet<Uuid>>) -> (Vec<Uuid>, Vec<i64>) {
         let watched = self.watched();
         let version = |(id, entry): (&Uuid, &Watched)| (*id, entry.seen.borrow().as_ref().map_or(1, |row| row.version));
         match hinted {
@@ -153,7 +153,12 @@ async fn look_for_changes(shared: Arc<Shared>) {
         }
         let looked = tokio::select! {
             hint = hints.recv() => match hint {
-                Ok(ids) => shared.look(Some(&ids)).await,
+                Ok(ids) => {
+                    // One look for all that has come meanwhile.
+                    let others = std::iter::from_fn(|| hints.try_recv().ok());
+                    let hinted = std::iter::once(ids).chain(others).flat_map(|ids| ids.to_vec()).collect();
+                    shared.look(Some(&hinted)).await
+                }
                 // Lost hints: the regular look finds what they were about. The sender is a static and never closes.
                 Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => Ok(()),
             },

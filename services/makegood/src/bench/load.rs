@@ -93,6 +93,7 @@ impl Run {
             let outcome = client.iterate().await;
             self.count(scheduled, late, &outcome);
             if let Err(failure) = outcome {
+                // A millisecond at least, which keeps a client whose every iteration fails at once from taking the thread.
                 sleep(failure.pause).await;
             }
         }

@@ -34,7 +34,7 @@ use super::Admin;
 use crate::{
     operation::Operation,
     operator::{Operated, Operator, Position},
-    outgoing::{Outgoing, SHORT_TRAIN},
+    outgoing::Outgoing,
     ownership, saga_store,
 };
 
@@ -102,7 +102,7 @@ async fn operate<T>(
     })
     .await?;
     let outgoing = to_send.lock().map(|mut outgoing| std::mem::take(&mut *outgoing)).unwrap_or_default();
-    outgoing.publish(&admin.bus, SHORT_TRAIN).await;
+    outgoing.publish(&admin.bus).await;
     Ok(answer)
 }
 

@@ -21,13 +21,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Admin;
-use crate::{
-    definitions::Definitions,
-    driver::Working,
-    outgoing::{Outgoing, SHORT_TRAIN},
-    saga_cache::Instance,
-    saga_store,
-};
+use crate::{definitions::Definitions, driver::Working, outgoing::Outgoing, saga_cache::Instance, saga_store};
 
 /// Longest `reference` and `customer`: they are indexed, to be searched for.
 const MAX_SEARCHED: usize = 255;
@@ -97,7 +91,7 @@ pub(crate) async fn start_saga(
     })
     .await?;
     let outgoing = to_send.lock().map(|mut outgoing| std::mem::take(&mut *outgoing)).unwrap_or_default();
-    outgoing.publish(&admin.bus, SHORT_TRAIN).await;
+    outgoing.publish(&admin.bus).await;
     Ok(answer)
 }
 
