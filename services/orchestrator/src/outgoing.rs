@@ -19,11 +19,11 @@ use crate::{saga_cache::Instance, saga_counters};
 
 /// All replies come back on one partition: replicas share its consumer, and a batch stays one message.
 const REPLY_PARTITION: u32 = 0;
-/// Commands of one message, at least where there are so many of a verb. In one message 128 sagas move as one train: the orchestrator
+/// Commands of one message, at most, until that makes [`MAX_TRAINS`]. In one message 128 sagas move as one train: the orchestrator
 /// waits while their participant works, and the other way round. In two, one half is written while the other half's effects are
 /// (decision 0020). Shorter trains cost more than they bring.
 const SHORT_TRAIN: usize = 64;
-/// Messages of one verb at once, at most: where hundreds of sagas move together, there is work for everybody with these.
+/// Messages of one verb, at most; past 256 commands they grow instead. Where hundreds of sagas move together, there is work for everybody with these.
 const MAX_TRAINS: usize = 4;
 /// The step under whose name a participant is told that another step is pending: `<step>.pending`.
 const PENDING_SUFFIX: &str = ".pending";

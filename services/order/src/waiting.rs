@@ -154,7 +154,7 @@ async fn look_for_changes(shared: Arc<Shared>) {
         let looked = tokio::select! {
             hint = hints.recv() => match hint {
                 Ok(ids) => {
-                    // One look for all that has come meanwhile.
+                    // One look for all that has come meanwhile. Whatever ends this, even lost hints, `recv` tells next time.
                     let others = std::iter::from_fn(|| hints.try_recv().ok());
                     let hinted = std::iter::once(ids).chain(others).flat_map(|ids| ids.to_vec()).collect();
                     shared.look(Some(&hinted)).await
