@@ -90,6 +90,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 async fn measure(args: &Args, system: &mut System) -> anyhow::Result<String> {
     if args.finished > 0 {
         step("filling the tables with finished sagas", books::fill(&system.orchestrator_db, args.finished)).await?;
+        step("writing them to disk", system.checkpoint()).await?;
     }
     match args.kill {
         true => written(args.output, &kill::measure(args, system).await?),

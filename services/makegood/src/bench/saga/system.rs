@@ -47,6 +47,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct System {
     processes: Vec<Process>,
     folder: PathBuf,
+    /// Of the server itself, for what only its owner may do.
+    server: PgConnectOptions,
     pub(super) nats_url: String,
     pub(super) orchestrator_db: PgPool,
     pub(super) participant_db: PgPool,
@@ -74,7 +76,8 @@ impl System {
             )
         })
         .await?;
-        step("recycling PostgreSQL's log", age_wal(&database.url)).await?;
+        let server: PgConnectOptions = database.url.parse().context("the server's own URL")?;
+        step("recycling PostgreSQL's log", age_wal(&server)).await?;
         let config = config(&folder, database.url, bus.url)?;
         database::migrate(&config, Role::Orchestrator.name(), &makegood_orchestrator::MIGRATOR).await?;
         database::migrate(&config, participant::SERVICE, &participant::MIGRATOR).await?;
@@ -93,10 +96,18 @@ impl System {
         Ok(Self {
             processes,
             folder,
+            server,
             orchestrator_db: open(Role::Orchestrator.name()).await?,
             participant_db: open(participant::SERVICE).await?,
             nats_url: config.nats_url,
         })
+    }
+
+    /// Writes everything to disk that is not there yet, so that the run does not pay for what was before it.
+    pub(super) async fn checkpoint(&self) -> Result<()> {
+        let mut admin = self.server.connect().await.context("connecting to PostgreSQL")?;
+        sqlx::query("checkpoint").execute(&mut admin).await.context("writing a checkpoint")?;
+        admin.close().await.context("closing the connection")
     }
 
     /// SIGKILL: whatever it was doing is cut off.
@@ -125,8 +136,7 @@ impl System {
 
 /// A new server makes each file of its write-ahead log when it needs it, and every commit waits meanwhile; one that has run
 /// for a while uses old ones again. This makes the run's server like that: files are filled and given back.
-async fn age_wal(database_url: &str) -> Result<()> {
-    let server: PgConnectOptions = database_url.parse().context("the server's own URL")?;
+async fn age_wal(server: &PgConnectOptions) -> Result<()> {
     let mut admin = server.connect().await.context("connecting to PostgreSQL")?;
     sqlx::query("alter system set min_wal_size = '2GB'").execute(&mut admin).await?;
     sqlx::query("select pg_reload_conf()").execute(&mut admin).await?;
