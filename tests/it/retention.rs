@@ -44,7 +44,28 @@ async fn a_saga_goes_after_its_time_and_is_never_run_again() {
         .await
         .expect("ages the saga");
 
+    let mut participant = system.database("inventory").await;
+    sqlx::query("select make_day_partitions('barrier', 10, 7)")
+        .execute(&mut participant)
+        .await
+        .expect("makes the days");
+    sqlx::query(
+        r#"insert into barrier (saga_id, step, direction, outcome)
+           select id, 'hold_stock', 'do', '{"status": "done"}' from unnest($1::uuid[]) as id"#,
+    )
+    .bind(vec![old, young])
+    .execute(&mut participant)
+    .await
+    .expect("writes what it did for both");
+
     restart_orchestrator(&mut system, &definitions, "2").await;
+    until("the participant has forgotten the old saga, and only that", WITHIN, async || {
+        let known: Vec<Uuid> =
+            sqlx::query_scalar("select saga_id from barrier").fetch_all(&mut participant).await.expect("reads");
+        assert!(known.contains(&young), "{known:?}");
+        (known == [young]).then_some(())
+    })
+    .await;
     let answer = until("the old saga is gone", WITHIN, async || {
         let answer = system.api.get(&path(old), As::Operator).await.ok()?;
         (answer.status == 404).then_some(answer)

@@ -15,6 +15,10 @@ pub const CANCEL_SAGA: &str = "orchestrator.cancel_saga";
 /// whoever waits; a note may be lost, and then the saga itself must be asked.
 pub const SAGAS_ENDED: &str = "note.sagas_ended.v1";
 
+/// Where the orchestrator notes every hour which sagas are gone: an array of one [`SagasGone`] over plain NATS, kept by nobody.
+/// For participants, which may forget then what they did for them.
+pub const SAGAS_GONE: &str = "note.sagas_gone.v1";
+
 /// Starts a saga once per `saga_id`; the newest released version of the definition is taken and kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StartSaga {
@@ -73,6 +77,12 @@ pub enum Ending {
 pub struct SagaEnded {
     pub saga_id: Uuid,
     pub ended: Ending,
+}
+
+/// All sagas whose id is a UUID of version 7 before this one have ended, and their time has passed: none of them sends again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SagasGone {
+    pub before: Uuid,
 }
 
 /// The refusal that a saga was undone for.

@@ -21,6 +21,14 @@ use uuid::Uuid;
 #[error("a command of this batch was decided by another transaction")]
 pub struct AlreadyDecided;
 
+/// Its saga has ended, and is gone with all that was written down of it: nobody can tell any more whether this was done.
+#[derive(Debug, thiserror::Error)]
+#[error("its saga is so old that it is gone, and what was done for it is forgotten: nothing was done now")]
+pub struct Forgotten;
+
+/// What refuses rows of sagas that are gone (`drop_oldest_day_of_barrier`).
+const NOT_GONE: &str = "barrier_saga_is_not_gone";
+
 /// Its partitions' names begin with it.
 const TABLE: &str = "barrier";
 
@@ -65,7 +73,8 @@ pub async fn outcomes(conn: &mut PgConnection, keys: &[&StepKey]) -> Result<Vec<
 }
 
 /// Stores outcomes of keys that have none; a stored `Pending` is replaced. Fails with [`AlreadyDecided`] when one
-/// has been decided meanwhile. `Failed` outcomes are not stored: the next attempt runs again.
+/// has been decided meanwhile, with [`Forgotten`] when one is of a saga that is gone. `Failed` outcomes are not stored: the next
+/// attempt runs again.
 pub async fn record(conn: &mut PgConnection, decided: &[(&StepKey, &Outcome)]) -> anyhow::Result<()> {
     let lasting = lasting(decided);
     if lasting.is_empty() {
@@ -79,7 +88,8 @@ pub async fn record(conn: &mut PgConnection, decided: &[(&StepKey, &Outcome)]) -
         &lasting,
     )
     .execute(conn)
-    .await?
+    .await
+    .map_err(known)?
     .rows_affected();
     if written == lasting.len() as u64 { Ok(()) } else { Err(AlreadyDecided.into()) }
 }
@@ -98,7 +108,7 @@ pub(crate) async fn record_first(conn: &mut PgConnection, decided: &[(&StepKey, 
 /// None of the outcomes may be `Failed`, which is not stored.
 ///
 /// # Errors
-/// [`AlreadyDecided`], with no effect.
+/// [`AlreadyDecided`] or [`Forgotten`], with no effect.
 pub async fn statement<'q>(
     conn: &mut PgConnection,
     sql: &'static str,
@@ -117,7 +127,15 @@ fn decided_or(executed: Result<PgQueryResult, sqlx::Error>) -> anyhow::Result<()
         {
             Err(AlreadyDecided.into())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(known(error)),
+    }
+}
+
+/// The error, said in our own words where it is one that we make.
+fn known(error: sqlx::Error) -> anyhow::Error {
+    match error.as_database_error().and_then(|error| error.constraint()) {
+        Some(NOT_GONE) => Forgotten.into(),
+        Some(_) | None => error.into(),
     }
 }
 
@@ -135,7 +153,7 @@ fn bind<'q>(statement: &'static str, decided: &[Decided<'q>]) -> Query<'q, Postg
 
 /// For undo keys: leaves tombstones for actions that never came. Returns per key, in order, whether the action was
 /// here first. Waits for an action that is being decided at this moment.
-pub async fn entomb(conn: &mut PgConnection, undo_keys: &[&StepKey]) -> Result<Vec<bool>, sqlx::Error> {
+pub async fn entomb(conn: &mut PgConnection, undo_keys: &[&StepKey]) -> anyhow::Result<Vec<bool>> {
     let (sagas, steps, _) = columns(undo_keys.iter().copied());
     let tombstone = Outcome::refused(COMPENSATED, "the step was undone before it came");
     let entombed: Vec<(Uuid, String)> = sqlx::query_as(
@@ -150,7 +168,8 @@ pub async fn entomb(conn: &mut PgConnection, undo_keys: &[&StepKey]) -> Result<V
     .bind(Direction::Do.as_str())
     .bind(Json(&tombstone))
     .fetch_all(conn)
-    .await?;
+    .await
+    .map_err(known)?;
     let was_here = |key: &StepKey| !entombed.iter().any(|(saga, step)| *saga == key.saga_id && *step == key.step);
     Ok(undo_keys.iter().map(|key| was_here(key)).collect())
 }

@@ -3,12 +3,16 @@
 //! First `saga_retention.kept_since` is raised and committed: from then on no saga begins whose id lies before it. Then each
 //! day before it goes, log and ended sagas together, in a transaction of its own, unless a saga of that day is still live, or
 //! ended too lately. Dying anywhere leaves whole days, and the next round goes on. What operators did stays in `audit`.
+//!
+//! Participants are told after each round before which id nothing is left, so that they may forget what they did for those sagas.
 
 use std::{collections::HashMap, time::Duration};
 
+use makegood_contracts::orchestrator::{SAGAS_GONE, SagasGone};
 use makegood_messaging::worker::Worker;
 use sqlx::PgPool;
 use time::{Date, OffsetDateTime};
+use uuid::Uuid;
 
 use crate::saga_retention::SagaRetention;
 
@@ -30,7 +34,7 @@ pub(crate) async fn keep_dropping(worker: Worker, retention: SagaRetention) -> a
     let Some(days) = retention.days() else { return Ok(()) };
     let mut dropping = SagaDropping::new(worker.db.clone(), days);
     loop {
-        let pause = match dropping.round(worker.clock.now()).await {
+        let pause = match dropping.round_and_note(&worker).await {
             Ok(dropped) => {
                 for day in dropped {
                     tracing::info!(%day, kept.days = days, "sagas of a day that is past were dropped");
@@ -70,6 +74,14 @@ impl SagaDropping {
         Self { db, kept_days, last_ends: HashMap::new() }
     }
 
+    /// One round, of which participants are told. Returns the days that it has dropped.
+    async fn round_and_note(&mut self, worker: &Worker) -> Result<Vec<Date>, sqlx::Error> {
+        let dropped = self.round(worker.clock.now()).await?;
+        let before = self.gone_before().await?;
+        worker.bus.note(SAGAS_GONE, &[SagasGone { before }]).await;
+        Ok(dropped)
+    }
+
     /// One round. Returns the days that it has dropped; doing it twice does nothing.
     async fn round(&mut self, now: OffsetDateTime) -> Result<Vec<Date>, sqlx::Error> {
         self.raise_limit().await?;
@@ -96,6 +108,23 @@ impl SagaDropping {
             self.last_ends.remove(&day);
         }
         Ok(dropped)
+    }
+
+    /// The first id of the oldest day that still has a table or a live saga, and at the latest of the oldest that is kept. No
+    /// saga before it can begin any more, since `kept_since` is never lowered.
+    async fn gone_before(&self) -> Result<Uuid, sqlx::Error> {
+        sqlx::query_scalar(
+            r"with days as (
+                  select min(to_date(right(c.relname, 8), 'YYYYMMDD')) as oldest
+                  from pg_inherits i join pg_class c on c.oid = i.inhrelid
+                  where i.inhparent in ('saga_log'::regclass, 'finished_saga'::regclass) and c.relname ~ '_\d{8}$'),
+              live as (select id from saga where uuid_extract_version(id) = 7 order by id limit 1)
+              select least((select kept_since from saga_retention),
+                           (select uuidv7_floor(oldest::timestamp at time zone 'UTC') from days),
+                           (select id from live))",
+        )
+        .fetch_one(&self.db)
+        .await
     }
 
     async fn raise_limit(&self) -> Result<(), sqlx::Error> {

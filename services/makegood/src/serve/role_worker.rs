@@ -11,7 +11,7 @@ use makegood_chassis::{
     secret::Secret,
     shutdown::Shutdown,
 };
-use makegood_messaging::{bus::Bus, dead_letter, worker::Worker};
+use makegood_messaging::{barrier_dropping, bus::Bus, dead_letter, worker::Worker};
 
 use super::Process;
 use crate::roles::Role;
@@ -44,6 +44,7 @@ async fn run(role: Role, process: Process) -> Result<()> {
     };
     let worker = worker?;
     tokio::spawn(idempotency::keep_partitions(worker.db.clone(), worker.shutdown.clone()));
+    tokio::spawn(barrier_dropping::keep_dropping(worker.clone()));
     tokio::spawn(dead_letter::gauge::keep_counting(worker.db.clone(), role.name(), worker.shutdown.clone()));
     tokio::spawn(dead_letter::redriving::keep_redriving(worker.clone()));
     role.run(worker, secret, settings).await

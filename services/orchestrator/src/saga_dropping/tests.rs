@@ -153,6 +153,35 @@ async fn a_saga_that_lives_when_its_day_is_to_go_keeps_it() {
 }
 
 #[tokio::test]
+async fn participants_are_told_the_oldest_day_of_which_a_saga_is_left() {
+    let (database, mut dropping) = open().await;
+    let db = &database.db;
+    let day_of = async |days: i32| -> Uuid {
+        sqlx::query_scalar("select uuidv7_floor(date_trunc('day', now() - make_interval(days => $1), 'UTC'))")
+            .bind(days)
+            .fetch_one(db)
+            .await
+            .expect("a day")
+    };
+    let straggler = live(db, 100).await;
+    let time = now(db).await;
+    dropping.round(time).await.expect("drops other days");
+    assert_eq!(dropping.gone_before().await.expect("tells"), day_of(100).await);
+    end(db, straggler).await;
+    dropping.round(time + time::Duration::days(91)).await.expect("drops its day");
+    assert_eq!(dropping.gone_before().await.expect("tells"), day_of(i32::from(KEPT_DAYS)).await);
+    // One whose day never had a table, and one whose id has no day at all.
+    let homeless = live(db, 200).await;
+    sqlx::query("update saga set id = '00000000-0000-4000-8000-000000000001' where id = $1")
+        .bind(live(db, 1).await)
+        .execute(db)
+        .await
+        .expect("gives it an id of version 4");
+    assert_eq!(dropping.gone_before().await.expect("tells"), homeless);
+    database.verify_and_drop(&[]).await;
+}
+
+#[tokio::test]
 async fn replicas_that_drop_at_once_drop_each_day_once() {
     let (database, mut one) = open().await;
     let db = &database.db;
