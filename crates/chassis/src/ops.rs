@@ -18,11 +18,12 @@ use tokio::net::TcpListener;
 
 pub use health::{Beat, Check, Health};
 
-use crate::{problem::Problem, telemetry::metrics};
+use crate::{problem::Problem, shutdown::Shutdown, telemetry::metrics};
 
-/// Serves until the process ends: while it drains, the platform still wants to know.
-pub async fn serve(listener: TcpListener, health: Health) -> anyhow::Result<()> {
-    axum::serve(listener, router(health)).await.context("serving the operations port")
+/// Serves until the process ends: while it drains, the platform still wants to know. A caller that falls silent in the middle of a
+/// request's head is cut off, as at the public port.
+pub async fn serve(listener: TcpListener, health: Health) {
+    crate::http::listen(listener, router(health), Shutdown::default()).await;
 }
 
 fn router(health: Health) -> Router {

@@ -35,12 +35,13 @@ pub(super) async fn serve(listener: TcpListener, process: Process) {
     // Set by the HTTP server, once all its routes are there; until then it fails.
     let _ = health.check(super::http_server::CHECK);
     let bus_check = health.check("nats");
-    let (served, checked) =
-        tokio::join!(ops::serve(listener, health.clone()), keep_checking(&process, &health, &bus_check));
-    for error in [served, checked].into_iter().filter_map(Result::err) {
-        tracing::error!(error = format!("{error:#}"), "health is no longer told; the process ends");
-        process.shutdown.begin();
-    }
+    let checking = async {
+        if let Err(error) = keep_checking(&process, &health, &bus_check).await {
+            tracing::error!(error = format!("{error:#}"), "health is no longer checked; the process ends");
+            process.shutdown.begin();
+        }
+    };
+    tokio::join!(ops::serve(listener, health.clone()), checking);
 }
 
 async fn keep_checking(process: &Process, health: &Health, bus_check: &Check) -> Result<()> {
