@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use makegood_contracts::subject;
-use makegood_tests::{IMPATIENT, Placed, Stock, System};
+use makegood_tests::{IMPATIENT, Placed, Stock, System, until};
 use tokio::sync::Notify;
 
 const ORDERS_PER_FAULT: usize = 50;
 /// I4 of the faults: all is decided 120 s after the last of them.
 const DECIDED_WITHIN: Duration = Duration::from_secs(120);
+/// Half of the time that a step of payment has: on a busy machine too, it takes a second or two.
+const SENT_AGAIN_WITHIN: Duration = Duration::from_secs(15);
 const UNITS: i64 = 1_000;
 
 /// Places this many orders at once, and has something happen as soon as the first is accepted: then the others are
@@ -57,6 +59,27 @@ async fn orders_complete_though_any_role_is_killed_on_their_way() {
         all_complete(&system, &placed, role).await;
     }
     sold(&system, roles.len() * ORDERS_PER_FAULT).await;
+    system.finish().await;
+}
+
+/// Payment's steps have 30 s to answer. What was out when the orchestrator died must not wait for those.
+#[tokio::test]
+async fn what_was_out_is_sent_again_when_the_orchestrator_starts() {
+    let mut system = System::start().await;
+    system.api.sell("CUP", "3.00", UNITS).await.expect("on sale");
+    system.stop("payment").await;
+    let order = system.api.place_order(&[("CUP", 1)]).await.expect("accepted");
+    until("payment is asked", DECIDED_WITHIN, async || {
+        let asked = "select count(*) from saga where step = 'authorize_payment'";
+        (system.count("orchestrator", asked).await == 1).then_some(())
+    })
+    .await;
+    system.kill9("orchestrator").await;
+    system.jetstream().await.delete_stream(subject::COMMAND_STREAM).await;
+    system.restart("payment").await;
+    system.restart("orchestrator").await;
+    assert_eq!(system.api.wait_until_ended(&order.checkout, SENT_AGAIN_WITHIN).await, "completed");
+    sold(&system, 1).await;
     system.finish().await;
 }
 
