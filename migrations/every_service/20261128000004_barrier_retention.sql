@@ -18,29 +18,47 @@ create function drop_oldest_day_of_barrier(before uuid) returns date
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
     oldest date;
-    next_id uuid;
+    limit_id uuid;
     first_id uuid;
+    days constant text := $days$
+        select min(to_date(right(c.relname, 8), 'YYYYMMDD'))
+        from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'barrier'::regclass and c.relname ~ '^barrier_\d{8}$' $days$;
 begin
-    -- What is told by a clock that is wrong, or by nobody who may, forgets nothing that is in use.
+    -- What is told by a clock that is wrong, or by nobody who may, does not reach what is being done now.
     if before > uuidv7_floor(now() - interval '1 day') then
         raise exception 'barrier rows of the last day are kept' using errcode = 'restrict_violation';
     end if;
-    -- Whoever handles a command holds it until it commits. Also orders replicas that drop at once.
-    lock table only barrier in access exclusive mode;
-    select min(to_date(right(c.relname, 8), 'YYYYMMDD')) into oldest
-    from pg_inherits i join pg_class c on c.oid = i.inhrelid
-    where i.inhparent = 'barrier'::regclass and c.relname ~ '^barrier_\d{8}$';
-    next_id := uuidv7_floor((oldest + 1)::timestamp at time zone 'UTC');
-    if next_id is null or next_id > before then
+    execute days into oldest;
+    if oldest is null or uuidv7_floor((oldest + 1)::timestamp at time zone 'UTC') > before then
         return null;
     end if;
-    update barrier_retention set gone_before = greatest(gone_before, next_id) returning gone_before, began into next_id, first_id;
+    -- Whoever handles a command holds it until it commits. Another replica may have dropped the day meanwhile.
+    lock table only barrier in access exclusive mode;
+    execute days into oldest;
+    limit_id := uuidv7_floor((oldest + 1)::timestamp at time zone 'UTC');
+    if limit_id is null or limit_id > before then
+        return null;
+    end if;
+    update barrier_retention set gone_before = greatest(gone_before, limit_id)
+    returning gone_before, began into strict limit_id, first_id;
     delete from barrier_other
-    where saga_id < next_id and (saga_id >= first_id or uuid_extract_version(saga_id) is not distinct from 7);
+    where saga_id < limit_id and (saga_id >= first_id or uuid_extract_version(saga_id) is not distinct from 7);
+    -- Not validated: the rows that it would refuse have just been deleted, and all others need not be read for it.
     alter table barrier_other drop constraint if exists barrier_saga_is_not_gone;
     execute format('alter table barrier_other add constraint barrier_saga_is_not_gone
-                    check (not (saga_id < %L and (saga_id >= %L or uuid_extract_version(saga_id) is not distinct from 7)))',
-                   next_id, first_id);
+                    check (not (saga_id < %L and (saga_id >= %L or uuid_extract_version(saga_id) is not distinct from 7))) not valid',
+                   limit_id, first_id);
     execute format('drop table %I', 'barrier_' || to_char(oldest, 'YYYYMMDD'));
     return oldest;
+end $$;
+
+-- How far it is only the function writes, and only the service's role may call that; a test's database has no such role.
+revoke execute on function drop_oldest_day_of_barrier(uuid) from public;
+do $$
+begin
+    if exists (select from pg_roles where rolname = current_database()) then
+        execute format('revoke insert, update, delete on barrier_retention from %I', current_database());
+        execute format('grant execute on function drop_oldest_day_of_barrier(uuid) to %I', current_database());
+    end if;
 end $$;

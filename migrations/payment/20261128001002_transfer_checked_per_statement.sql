@@ -1,7 +1,7 @@
 -- What the foreign keys of a transfer held, looked up once for all rows of a statement instead of once for each key of each row,
 -- without locking the accounts that every payment of a shop has in common. A look is enough where a key locks: neither an account
 -- nor a transfer is ever changed or deleted, which the triggers beside this one refuse.
-create function transfer_points_at_what_is_there() returns trigger language plpgsql as $$
+create function transfer_points_at_what_is_there() returns trigger language plpgsql set search_path = public, pg_temp as $$
 declare
     wrong record;
 begin

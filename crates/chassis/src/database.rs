@@ -57,14 +57,13 @@ impl Purpose {
     }
 
     /// Hot tables begin empty each day, so statistics lag behind them, and a plan kept from an empty table must
-    /// not read a full one from end to end, nor look a key up by way of a bitmap. Statements take their rows as arrays, whose length must not tempt the
+    /// not read a full one from end to end. Statements take their rows as arrays, whose length must not tempt the
     /// planner into planning anew each time; and a helper process costs more than any of them. Where people ask ad
     /// hoc, the planner is left alone.
     const fn planner_settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Worker | Self::Http => &[
                 ("enable_seqscan", "off"),
-                ("enable_bitmapscan", "off"),
                 ("random_page_cost", "1.1"),
                 ("plan_cache_mode", "force_generic_plan"),
                 ("max_parallel_workers_per_gather", "0"),

@@ -9,7 +9,7 @@ use makegood_contracts::{
     reply::Outcome,
 };
 use sqlx::{
-    PgConnection, Postgres,
+    PgConnection, Postgres, Row as _,
     postgres::{PgArguments, PgQueryResult},
     query::Query,
     types::Json,
@@ -55,43 +55,73 @@ fn columns<'a>(keys: impl Iterator<Item = &'a StepKey>) -> (Vec<Uuid>, Vec<&'a s
     columns
 }
 
-/// Outcomes stored for these keys, in order (`None` = not decided here).
+/// Whether a saga is gone, in a statement that joins `barrier_retention` as `kept`: the rule of `barrier_saga_is_not_gone`.
+macro_rules! is_gone {
+    ($id:literal) => {
+        concat!(
+            "coalesce(",
+            $id,
+            " < kept.gone_before and (",
+            $id,
+            " >= kept.began or uuid_extract_version(",
+            $id,
+            ") is not distinct from 7), false)"
+        )
+    };
+}
+
+/// Outcomes stored for these keys, in order (`None` = not decided here). A key without one whose saga is gone has failed for good.
 pub async fn outcomes(conn: &mut PgConnection, keys: &[&StepKey]) -> Result<Vec<Option<Outcome>>, sqlx::Error> {
     let (sagas, steps, directions) = columns(keys.iter().copied());
-    let rows: Vec<(Option<Json<Outcome>>,)> = sqlx::query_as(
-        r"select b.outcome
-          from unnest($1::uuid[], $2::text[], $3::text[]) with ordinality as k (saga_id, step, direction, n)
-          left join barrier b using (saga_id, step, direction)
-          order by k.n",
-    )
+    let rows: Vec<(Option<Json<Outcome>>,)> = sqlx::query_as(concat!(
+        "select coalesce(b.outcome, case when ",
+        is_gone!("k.saga_id"),
+        " then $4 end)
+         from unnest($1::uuid[], $2::text[], $3::text[]) with ordinality as k (saga_id, step, direction, n)
+         left join barrier b on (b.saga_id, b.step, b.direction) = (k.saga_id, k.step, k.direction)
+         left join barrier_retention kept on true
+         order by k.n"
+    ))
     .bind(sagas)
     .bind(steps)
     .bind(directions)
+    .bind(Json(Outcome::defect(Forgotten.to_string())))
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|(outcome,)| outcome.map(|Json(outcome)| outcome)).collect())
 }
 
 /// Stores outcomes of keys that have none; a stored `Pending` is replaced. Fails with [`AlreadyDecided`] when one
-/// has been decided meanwhile, with [`Forgotten`] when one is of a saga that is gone. `Failed` outcomes are not stored: the next
-/// attempt runs again.
+/// has been decided meanwhile. `Failed` outcomes are not stored: the next attempt runs again. Nor are those of sagas that are gone,
+/// for which nobody waits: what the outside has decided late is kept in the caller's own tables all the same.
 pub async fn record(conn: &mut PgConnection, decided: &[(&StepKey, &Outcome)]) -> anyhow::Result<()> {
     let lasting = lasting(decided);
     if lasting.is_empty() {
         return Ok(());
     }
-    let written = bind(
-        r"insert into barrier as b (saga_id, step, direction, outcome)
-          select * from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])
-          on conflict (saga_id, step, direction) do update set outcome = excluded.outcome, decided_at = now()
-          where b.outcome ->> 'status' = 'pending'",
+    let row = bind(
+        concat!(
+            "with given as (
+                 select k.*, ",
+            is_gone!("k.saga_id"),
+            " as is_gone
+                 from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[]) as k (saga_id, step, direction, outcome)
+                 left join barrier_retention kept on true
+             ), written as (
+                 insert into barrier as b (saga_id, step, direction, outcome)
+                 select saga_id, step, direction, outcome from given where not is_gone
+                 on conflict (saga_id, step, direction) do update set outcome = excluded.outcome, decided_at = now()
+                 where b.outcome ->> 'status' = 'pending'
+                 returning 1
+             )
+             select (select count(*) from written) + (select count(*) from given where is_gone)"
+        ),
         &lasting,
     )
-    .execute(conn)
-    .await
-    .map_err(known)?
-    .rows_affected();
-    if written == lasting.len() as u64 { Ok(()) } else { Err(AlreadyDecided.into()) }
+    .fetch_one(conn)
+    .await?;
+    let settled: i64 = row.try_get(0)?;
+    if usize::try_from(settled) == Ok(lasting.len()) { Ok(()) } else { Err(AlreadyDecided.into()) }
 }
 
 /// The same where nothing can be pending. A plain insert, since a speculative one writes an extra WAL record for each

@@ -56,12 +56,21 @@ async fn follow(db: &PgPool, shutdown: &Shutdown, notes: impl Stream<Item = Vec<
                 }
                 None
             }
+            Err(error) if is_refused(&error) => {
+                tracing::error!(%error, %before, "a note about sagas that are gone is not believed");
+                None
+            }
             Err(error) => {
                 tracing::warn!(%error, "barrier rows whose sagas are gone were not dropped; trying again in a minute");
                 Some(before)
             }
         };
     }
+}
+
+/// The database keeps the last day whatever it is told (restrict_violation).
+fn is_refused(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("23001")
 }
 
 /// The highest id that a note names; none when it cannot be read.

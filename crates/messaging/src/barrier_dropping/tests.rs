@@ -41,7 +41,11 @@ fn key(saga_id: Uuid, direction: Direction) -> StepKey {
 }
 
 async fn record(conn: &mut PgConnection, saga_id: Uuid) -> anyhow::Result<()> {
-    barrier::record(conn, &[(&key(saga_id, Direction::Do), &Outcome::done())]).await
+    barrier::record_first(conn, &[(&key(saga_id, Direction::Do), &Outcome::done())]).await
+}
+
+async fn outcome(conn: &mut PgConnection, saga_id: Uuid) -> Option<Outcome> {
+    barrier::outcomes(conn, &[&key(saga_id, Direction::Do)]).await.expect("reads").remove(0)
 }
 
 fn note(before: Uuid) -> Vec<u8> {
@@ -65,7 +69,8 @@ async fn days_whose_sagas_are_gone_go_and_commands_of_theirs_are_refused() {
     }
     let before = days(&mut conn).await;
 
-    let told = [note(limit), b"no note".to_vec(), note(gone), note(limit)];
+    // One that is not believed, one that is no note, one twice, and one that says less than another.
+    let told = [note(Uuid::now_v7()), note(limit), b"no note".to_vec(), note(gone), note(limit)];
     follow(&database.db, &Shutdown::default(), stream::iter(told)).await;
     let dropped = before - days(&mut conn).await;
     assert!((29..=31).contains(&dropped), "{dropped}");
@@ -78,7 +83,14 @@ async fn days_whose_sagas_are_gone_go_and_commands_of_theirs_are_refused() {
     assert!(error.is::<Forgotten>(), "{error:#}");
     let error = barrier::entomb(&mut conn, &[&key(gone, Direction::Undo)]).await.expect_err("its day is gone");
     assert!(error.is::<Forgotten>(), "{error:#}");
-    record(&mut conn, Uuid::now_v7()).await.expect("new sagas go on");
+    // A verb that calls the outside looks before it calls, and may learn of an old call's end long after it.
+    assert_eq!(outcome(&mut conn, gone).await, Some(Outcome::defect(Forgotten.to_string())));
+    let (late, new) = (key(gone, Direction::Do), key(Uuid::now_v7(), Direction::Do));
+    barrier::record(&mut conn, &[(&late, &Outcome::done()), (&new, &Outcome::done())])
+        .await
+        .expect("nobody waits for it");
+    assert_eq!(outcome(&mut conn, new.saga_id).await, Some(Outcome::done()), "new sagas go on");
+    assert_eq!(outcome(&mut conn, Uuid::now_v7()).await, None);
     drop(conn);
     database.verify_and_drop(&[]).await;
 }
