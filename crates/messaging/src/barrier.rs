@@ -55,18 +55,12 @@ fn columns<'a>(keys: impl Iterator<Item = &'a StepKey>) -> (Vec<Uuid>, Vec<&'a s
     columns
 }
 
-/// Whether a saga is gone, in a statement that joins `barrier_retention` as `kept`: the rule of `barrier_saga_is_not_gone`.
+/// Whether the saga of a key `k` is gone, in a statement that joins `barrier_retention` as `kept`: the rule of
+/// `barrier_saga_is_not_gone`. A database without that row has forgotten nothing.
 macro_rules! is_gone {
-    ($id:literal) => {
-        concat!(
-            "coalesce(",
-            $id,
-            " < kept.gone_before and (",
-            $id,
-            " >= kept.began or uuid_extract_version(",
-            $id,
-            ") is not distinct from 7), false)"
-        )
+    () => {
+        "coalesce(k.saga_id < kept.gone_before
+                  and (k.saga_id >= kept.began or uuid_extract_version(k.saga_id) is not distinct from 7), false)"
     };
 }
 
@@ -75,7 +69,7 @@ pub async fn outcomes(conn: &mut PgConnection, keys: &[&StepKey]) -> Result<Vec<
     let (sagas, steps, directions) = columns(keys.iter().copied());
     let rows: Vec<(Option<Json<Outcome>>,)> = sqlx::query_as(concat!(
         "select coalesce(b.outcome, case when ",
-        is_gone!("k.saga_id"),
+        is_gone!(),
         " then $4 end)
          from unnest($1::uuid[], $2::text[], $3::text[]) with ordinality as k (saga_id, step, direction, n)
          left join barrier b on (b.saga_id, b.step, b.direction) = (k.saga_id, k.step, k.direction)
@@ -103,7 +97,7 @@ pub async fn record(conn: &mut PgConnection, decided: &[(&StepKey, &Outcome)]) -
         concat!(
             "with given as (
                  select k.*, ",
-            is_gone!("k.saga_id"),
+            is_gone!(),
             " as is_gone
                  from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[]) as k (saga_id, step, direction, outcome)
                  left join barrier_retention kept on true
