@@ -65,9 +65,25 @@ async fn migrate_locked(
     );
     run(&mut connection, grants).await.context("granting the role its rights")?;
     apply(&mut connection, own).await?;
+    run(&mut connection, only_the_role_may_call(role)).await.context("keeping functions to the role")?;
     // What was migrated is the migration's to write; the role reads it to know whether it may begin.
     run(&mut connection, format!("revoke insert, update, delete on _sqlx_migrations from {role}")).await?;
     connection.close().await.context("closing the migration's connection")
+}
+
+/// Functions that act with their owner's rights make and drop tables, and PostgreSQL lets everybody call a new function.
+fn only_the_role_may_call(role: &str) -> String {
+    format!(
+        "do $do$
+         declare
+             act regprocedure;
+         begin
+             for act in select oid from pg_proc where pronamespace = 'public'::regnamespace and prosecdef loop
+                 execute format('revoke execute on function %s from public', act);
+                 execute format('grant execute on function %s to {role}', act);
+             end loop;
+         end $do$"
+    )
 }
 
 /// The password follows the secret, so that a rotated secret needs no hand on the database.
@@ -157,6 +173,10 @@ mod tests {
             sqlx::query_scalar("select count(*) from dead_letter").fetch_one(&auditor).await.expect("reads");
         assert_eq!(parked, 1);
         sqlx::query("delete from dead_letter").execute(&auditor).await.expect_err("the auditor writes nothing");
+        for acts_as_owner in ["make_key_partitions()", "make_day_partitions('barrier', 0, 9)"] {
+            let call = AssertSqlSafe(format!("select {acts_as_owner}"));
+            sqlx::query(call).execute(&auditor).await.expect_err("the auditor makes and drops no days");
+        }
 
         db.close().await;
         auditor.close().await;
