@@ -70,6 +70,8 @@ pub struct CommandStep {
     /// How long one attempt may take.
     pub timeout: Duration,
     pub retry: Retry,
+    /// How long it may be out, or being undone, before operators are told that it is stuck; none: what its attempts may take.
+    pub stuck_after: Option<Duration>,
 }
 
 /// A step that waits for a signal.

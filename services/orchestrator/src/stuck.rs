@@ -1,8 +1,9 @@
 //! When a saga is stuck: it is live, neither parked nor paused, and has been at its step for longer than it should take.
 //!
-//! A command may take as long as its attempts, `timeout × attempts`, but no longer than [`LONGEST_ACTIVE`]. A step that
-//! waits for someone (an await, a pending payment) may take as long as its deadline, and [`GRACE`]. Whatever the step, a
-//! saga whose own timer is overdue by [`GRACE`] is stuck too: nobody looks after it.
+//! A command may take as long as its definition says with `stuck_after`; where it says nothing, as long as its attempts,
+//! `timeout × attempts`, but no longer than [`LONGEST_ACTIVE`]. A step that waits for someone (an await, a pending payment)
+//! may take as long as its deadline, and [`GRACE`]. Whatever the step, a saga whose own timer is overdue by [`GRACE`] is
+//! stuck too: nobody looks after it.
 
 use std::time::Duration;
 
@@ -86,10 +87,11 @@ impl StuckLimits {
     }
 
     fn add_command(&mut self, definition: &Definition, name: &str, step: &CommandStep) {
-        let active = step.timeout.saturating_mul(step.retry.attempts).min(LONGEST_ACTIVE).max(step.timeout);
+        let attempts = step.timeout.saturating_mul(step.retry.attempts).min(LONGEST_ACTIVE).max(step.timeout);
         let horizon = step.timeout.max(step.retry.max).as_secs_f64();
         self.horizon_seconds = self.horizon_seconds.max(horizon);
-        self.push(definition, name, active, Some(active + step.pending_deadline + GRACE));
+        let active = step.stuck_after.unwrap_or(attempts);
+        self.push(definition, name, active, Some(attempts + step.pending_deadline + GRACE));
     }
 
     fn push(&mut self, definition: &Definition, step: &str, active: Duration, waiting: Option<Duration>) {
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_may_take_as_long_as_its_attempts_and_a_wait_as_long_as_its_deadline() {
+    fn a_step_may_take_as_long_as_it_says_or_as_its_attempts_and_a_wait_as_long_as_its_deadline() {
         let yaml = "
 saga: trip
 version: 3
@@ -116,15 +118,21 @@ steps:
   - { step: departure, await: departure, deadline: $.seat.departs_at, on_deadline: park }
   - { step: ticket, command: train.print_ticket, pivot: true, timeout: 20m }
   - { step: bill, command: bank.send_bill }
-finally: { command: trips.close, timeout: 1s, retry: { attempts: 2 } }
+  - { step: seal, command: train.print_seal, stuck_after: 45m, pending_deadline: 1h }
+finally: { command: trips.close, timeout: 1s, retry: { attempts: 2 }, stuck_after: 7s }
 ";
         let definition = Definition::parse(yaml).expect("in order");
         let mut limits = StuckLimits::default();
         limits.add(&definition);
-        assert_eq!(limits.steps, ["seat", "consent", "departure", "ticket", "bill", FINALLY]);
-        assert_eq!(limits.active_seconds, [30.0, 60.0, 60.0, 1200.0, 300.0, 2.0]);
+        assert_eq!(limits.steps, ["seat", "consent", "departure", "ticket", "bill", "seal", FINALLY]);
+        assert_eq!(limits.active_seconds, [30.0, 60.0, 60.0, 1200.0, 300.0, 2700.0, 7.0]);
         assert_eq!(limits.waiting_seconds[1..3], [Some(7260.0), None]);
         assert_eq!(limits.waiting_seconds[0], Some(30.0 + 900.0 + 60.0));
+        assert_eq!(
+            limits.waiting_seconds[5],
+            Some(300.0 + 3600.0 + 60.0),
+            "whom it waits for has the deadline, not less"
+        );
         assert_eq!(limits.horizon_seconds, 1200.0);
     }
 }

@@ -54,6 +54,7 @@ mod tests {
             "{ step: b, command: s.v, when: [$.a.x, { path: $.a.y, equals: null }, { path: $.a.y, not_equals: 1 }] }",
             "{ step: b, command: s.v, output: { type: object }, retry: { attempts: 3, initial: 1s, factor: 2, max: 1m } }",
             "{ step: b, command: s.v, pending: s.p, pending_deadline: 1h, pivot: true }",
+            "{ step: b, command: s.v, stuck_after: 90s }",
             "{ step: b, await: go, deadline: $.a.until, on_deadline: compensate }",
             "{ parallel: [{ step: b, command: s.v }, { step: c, await: go, deadline: 1d, on_deadline: park }] }",
         ];
@@ -74,6 +75,8 @@ mod tests {
             "{ step: b, command: s.v, timeout: soon }",
             "{ step: b, command: s.v, timeout: 0s }",
             "{ step: b, command: s.v, timeout: 5 }",
+            "{ step: b, command: s.v, stuck_after: never }",
+            "{ step: b, await: go, deadline: 1h, on_deadline: park, stuck_after: 5m }",
             "{ step: b, command: s.v, pivot: 1 }",
             "{ step: b, command: s.v, deadline: 5s }",
             "{ step: b, command: s.v, input: { x: a.x } }",

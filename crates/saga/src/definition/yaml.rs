@@ -20,11 +20,12 @@ pub(super) const COMMAND_STEP: &[&str] = &[
     "output",
     "timeout",
     "retry",
+    "stuck_after",
     "pivot",
 ];
 pub(super) const AWAIT_STEP: &[&str] = &["step", "when", "await", "deadline", "on_deadline"];
 pub(super) const GROUP: &[&str] = &["parallel"];
-pub(super) const FINALLY_STEP: &[&str] = &["command", "input", "timeout", "retry"];
+pub(super) const FINALLY_STEP: &[&str] = &["command", "input", "timeout", "retry", "stuck_after"];
 pub(super) const RETRY: &[&str] = &["attempts", "initial", "factor", "max"];
 
 #[derive(Debug)]
@@ -55,6 +56,7 @@ pub(super) struct CommandEntry {
     pub(super) output: Option<At<Value>>,
     pub(super) timeout: Option<At<String>>,
     pub(super) retry: RetryEntry,
+    pub(super) stuck_after: Option<At<String>>,
     /// Where it says so.
     pub(super) pivot: Option<Place>,
 }
@@ -151,6 +153,7 @@ fn read_command(mut fields: Fields<'_>, name: At<String>, known: &[&str]) -> Com
         output: None,
         timeout: fields.text("timeout"),
         retry: RetryEntry::default(),
+        stuck_after: fields.text("stuck_after"),
         pivot: None,
     };
     if known == COMMAND_STEP {
