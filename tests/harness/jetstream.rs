@@ -7,7 +7,7 @@ use async_nats::{
     jetstream::{
         self,
         consumer::{AckPolicy, pull},
-        stream::Stream,
+        stream::{Config, Stream},
     },
 };
 use futures::{StreamExt, TryStreamExt};
@@ -16,6 +16,7 @@ use makegood_contracts::subject;
 /// In the order in which one thing leads to another: a command to its reply.
 pub const STREAMS: [&str; 3] = [subject::COMMAND_STREAM, subject::REPLY_STREAM, subject::EVENT_STREAM];
 
+const SQUATTER: &str = "SQUATTER";
 const CONSUMED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A message as it lies in its stream.
@@ -63,6 +64,17 @@ impl JetStream {
     /// With all its messages and consumers.
     pub async fn delete_stream(&self, stream: &str) {
         self.context.delete_stream(stream).await.expect("the stream can be deleted");
+    }
+
+    /// Takes a stream's subjects for another one, so that it cannot be made: as when the server has no room for it.
+    pub async fn squat(&self, subjects: &str) {
+        let config = Config { name: SQUATTER.to_owned(), subjects: vec![subjects.to_owned()], ..Config::default() };
+        self.context.create_stream(config).await.expect("the subjects are free");
+    }
+
+    /// Gives them back.
+    pub async fn leave(&self) {
+        self.delete_stream(SQUATTER).await;
     }
 
     /// Has a stream forget all of its messages.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use makegood_contracts::subject;
-use makegood_tests::{IMPATIENT, Placed, Stock, System, until};
+use makegood_tests::{IMPATIENT, JetStream, Placed, Stock, System, until};
 use tokio::sync::Notify;
 
 const ORDERS_PER_FAULT: usize = 50;
@@ -12,6 +12,9 @@ const ORDERS_PER_FAULT: usize = 50;
 const DECIDED_WITHIN: Duration = Duration::from_secs(120);
 /// Half of the time that a step of payment has: on a busy machine too, it takes a second or two.
 const SENT_AGAIN_WITHIN: Duration = Duration::from_secs(15);
+/// Many times as long as a storm takes to send something four times, and shorter than a step of payment has to answer.
+const STORM_WITHIN: Duration = Duration::from_secs(4);
+const AUTHORIZE: &str = "cmd.payment.authorize_payment.v1";
 const UNITS: i64 = 1_000;
 
 /// Places this many orders at once, and has something happen as soon as the first is accepted: then the others are
@@ -79,6 +82,35 @@ async fn what_was_out_is_sent_again_when_the_orchestrator_starts() {
     system.restart("payment").await;
     system.restart("orchestrator").await;
     assert_eq!(system.api.wait_until_ended(&order.checkout, SENT_AGAIN_WITHIN).await, "completed");
+    sold(&system, 1).await;
+    system.finish().await;
+}
+
+/// A stream for which the server has no room must not have every saga send again as often as it is tried to be made.
+#[tokio::test]
+async fn what_is_out_is_sent_again_once_and_not_each_time_that_a_stream_cannot_be_made() {
+    let mut system = System::start().await;
+    system.api.sell("CUP", "3.00", UNITS).await.expect("on sale");
+    system.stop("payment").await;
+    let order = system.api.place_order(&[("CUP", 1)]).await.expect("accepted");
+    let is_out = async |jetstream: &JetStream, times: usize| {
+        let said = jetstream.messages(subject::COMMAND_STREAM).await;
+        (said.iter().filter(|said| said.subject == AUTHORIZE).count() >= times).then_some(())
+    };
+    let jetstream = system.jetstream().await;
+    until("payment is asked", DECIDED_WITHIN, async || is_out(&jetstream, 1).await).await;
+
+    jetstream.delete_stream(subject::EVENT_STREAM).await;
+    jetstream.squat(subject::EVENT_SUBJECTS).await;
+    system.kill_nats().await;
+    let jetstream = system.jetstream().await;
+    let storm = until("it storms", DECIDED_WITHIN, async || is_out(&jetstream, 4).await);
+    tokio::time::timeout(STORM_WITHIN, storm).await.expect_err("sent again and again though no stream could be made");
+
+    jetstream.leave().await;
+    until("payment is asked again", SENT_AGAIN_WITHIN, async || is_out(&jetstream, 2).await).await;
+    system.restart("payment").await;
+    assert_eq!(system.api.wait_until_ended(&order.checkout, DECIDED_WITHIN).await, "completed");
     sold(&system, 1).await;
     system.finish().await;
 }

@@ -71,7 +71,9 @@ fn configuration(port: u16, store: &Path, password: &str) -> String {
          server_name: \"makegood\"\n\
          # Batches of commands travel in one message.\n\
          max_payload: 4MB\n\
-         jetstream {{ store_dir: {store:?} }}\n\
+         # The bounds of the streams, and what others add. Left out it would be three quarters of what is free on the disk, and\n\
+         # where that is less than the streams' bounds none of them could be made.\n\
+         jetstream {{ store_dir: {store:?}, max_file_store: 6GB }}\n\
          authorization {{ user: \"makegood\", password: \"{password}\" }}\n",
         store = store.display().to_string(),
     )

@@ -17,6 +17,8 @@ use crate::{driver::Timed, saga_store};
 const CHUNK: i64 = 500;
 /// A connection that was just made may still be declaring its streams.
 const SETTLE: Duration = Duration::from_millis(100);
+/// After a walk that failed, or streams that cannot be made: what keeps them away does not pass in an instant.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Recovers at once and after each reconnection, until shutdown.
 pub(crate) async fn recover(worker: Worker, driver: mpsc::Sender<Vec<Timed>>) -> anyhow::Result<()> {
@@ -24,7 +26,7 @@ pub(crate) async fn recover(worker: Worker, driver: mpsc::Sender<Vec<Timed>>) ->
     loop {
         if let Err(error) = walk(&worker, &driver).await {
             tracing::warn!(error = format!("{error:#}"), "recovery was interrupted; trying again");
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(RETRY_AFTER).await;
             connections.mark_changed();
         }
         tokio::select! {
@@ -32,10 +34,22 @@ pub(crate) async fn recover(worker: Worker, driver: mpsc::Sender<Vec<Timed>>) ->
             changed = connections.changed() => if changed.is_err() { return Ok(()) },
         }
         tokio::time::sleep(SETTLE).await;
-        if worker.bus.declare_streams().await.is_err() {
-            connections.mark_changed();
+        if !await_streams(&worker).await {
+            return Ok(());
         }
     }
+}
+
+/// Waits for the streams, since a stream that is missing keeps nothing of what is sent. Deadlines send again meanwhile: nothing
+/// here goes faster than they do. False when shutdown comes first.
+async fn await_streams(worker: &Worker) -> bool {
+    while let Err(error) = worker.bus.declare_streams().await {
+        tracing::warn!(error = format!("{error:#}"), "live sagas send again what is out once the streams are there");
+        if !worker.shutdown.pause(RETRY_AFTER).await {
+            return false;
+        }
+    }
+    true
 }
 
 async fn walk(worker: &Worker, driver: &mpsc::Sender<Vec<Timed>>) -> anyhow::Result<()> {

@@ -82,7 +82,9 @@ impl Streams {
                         ..Config::default()
                     };
                     let made = jetstream.get_or_create_stream(config).await;
-                    made.with_context(|| format!("declaring stream {name}"))?;
+                    made.with_context(|| {
+                        format!("declaring stream {name}, for which NATS keeps {} GiB of its storage", max_bytes >> 30)
+                    })?;
                 }
                 Err(error) => return Err(error).with_context(|| format!("looking for stream {name}")),
             }
