@@ -1,10 +1,15 @@
-//! I9: nonsense on the bus is set aside with its reason, exactly it, and everybody else's order goes on.
+//! I9: nonsense on the bus, and what the database will not have, is set aside with its reason, exactly it, and everybody else's
+//! order goes on.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::try_join_all;
-use makegood_tests::System;
-use serde_json::json;
+use makegood_contracts::{
+    orchestrator::{CANCEL_SAGA, SIGNAL_SAGA, START_SAGA},
+    subject,
+};
+use makegood_tests::{As, System, until};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 const ORDERS: usize = 50;
@@ -23,9 +28,6 @@ async fn poison_becomes_dead_letters_and_orders_complete_beside_it() {
     assert_eq!(dead_letters(&system).await, expected);
     system.finish().await;
 }
-
-/// The subject under which a reply is parked that nobody asked for.
-const SENSELESS: &str = "reply.>";
 
 /// Service, subject, what was kept of the message; of a senseless reply, its outcome.
 type Letters = BTreeMap<(&'static str, String, String), usize>;
@@ -62,7 +64,7 @@ async fn poison(system: &System) -> Letters {
     }
     // Replies to a saga that does not exist: the one that was said, and the inventory's answer to the misfit.
     for outcome in ["done", "failed"] {
-        letters.insert(("orchestrator", SENSELESS.to_owned(), outcome.to_owned()), 1);
+        letters.insert(("orchestrator", "reply.0".to_owned(), outcome.to_owned()), 1);
     }
     letters
 }
@@ -77,13 +79,76 @@ async fn dead_letters(system: &System) -> Letters {
         for (subject, payload, reason) in found {
             assert!(!reason.is_empty(), "{service}: {subject}");
             let mut kept = String::from_utf8(payload).expect("what was said");
-            if subject == SENSELESS {
-                let event: serde_json::Value = serde_json::from_str(&kept).expect("an event");
-                kept =
-                    event.pointer("/outcome/status").and_then(|status| status.as_str()).expect("a status").to_owned();
+            let said: serde_json::Value = serde_json::from_str(&kept).unwrap_or_default();
+            if let Some(outcome) = said.pointer("/outcome/status").and_then(|status| status.as_str()) {
+                kept = outcome.to_owned();
             }
             *letters.entry((service, subject, kept)).or_default() += 1;
         }
     }
     letters
+}
+
+/// What is no nonsense by its form, but cannot be written down: it stood at the head of every batch, and all sagas behind it.
+#[tokio::test]
+async fn what_cannot_be_written_holds_up_nobody() {
+    let mut system = System::start().await;
+    system.api.sell("SOAP", "2.00", 1_000).await.expect("on sale");
+    let definitions = system.phone_order_definitions();
+    system.stop("orchestrator").await;
+    system.restart_with("orchestrator", &[("MAKEGOOD_DEFINITIONS", &definitions)]).await;
+    let mut database = system.database("orchestrator").await;
+    // What nobody has thought of: the database refuses one start, and one event, for reasons of its own.
+    for refuse in [
+        "alter table saga add constraint strange_start check (reference <> 'strange')",
+        "alter table saga_log add constraint strange_event check (event::text not like '%strange%')",
+    ] {
+        sqlx::query(refuse).execute(&mut database).await.expect("adds a constraint");
+    }
+    let start = |id: Uuid, reference: &str, input: Value| json!({"saga_id": id, "definition": "phone-order", "reference": reference, "input": input});
+    let [first, last, large] = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
+    let starts = [
+        start(first, "first", json!({})),
+        start(Uuid::now_v7(), "nul \0 in the reference", json!({})),
+        start(Uuid::now_v7(), "nul", json!({"note": "\0"})),
+        start(Uuid::now_v7(), &"long".repeat(1_000), json!({})),
+        start(Uuid::now_v7(), "strange", json!({})),
+        start(large, "large", json!({"note": "x".repeat(300_000)})),
+        start(last, "last", json!({})),
+    ];
+    let jetstream = system.jetstream().await;
+    jetstream.publish(&subject::command(START_SAGA), Value::from(starts.to_vec()).to_string()).await;
+    let reply = json!({"key": {"saga_id": first, "step": "approval", "direction": "do"}, "attempt": 1, "outcome": {"status": "refused", "code": "no", "detail": "\0"}});
+    jetstream.publish("reply.0", json!([reply]).to_string()).await;
+    let cancel = json!({"saga_id": first, "code": "strange", "detail": "nobody wants it"});
+    jetstream.publish(&subject::command(CANCEL_SAGA), json!([cancel]).to_string()).await;
+    let approve = |saga: Uuid| json!({"saga_id": saga, "signal": "approval", "payload": {}});
+    jetstream.publish(&subject::command(SIGNAL_SAGA), json!([approve(first), approve(last)]).to_string()).await;
+
+    until("both have ended, and the large one is parked", DECIDED_WITHIN, async || {
+        let states =
+            "select string_agg(state, ',' order by reference) from every_saga where definition = 'phone-order'";
+        let states: Option<String> = sqlx::query_scalar(states).fetch_one(&mut database).await.expect("reads");
+        (states? == "completed,parked,completed").then_some(())
+    })
+    .await;
+    let order = system.api.place_order(&[("SOAP", 1)]).await.expect("accepted");
+    assert_eq!(system.api.wait_until_ended(&order.checkout, DECIDED_WITHIN).await, "completed");
+    jetstream.wait_until_consumed().await;
+    let letters = "select count(*) from dead_letter where reason like $1";
+    for (reason, expected) in [
+        ("%NUL character%", 3_i64),
+        ("%reference is not 1 to 255 characters%", 1),
+        ("%violates check constraint%strange_start%", 1),
+        ("saga % cannot be moved by it:%violates check constraint%strange_event%", 1),
+        ("%", 6),
+    ] {
+        let found: i64 = sqlx::query_scalar(letters).bind(reason).fetch_one(&mut database).await.expect("counts");
+        assert_eq!(found, expected, "{reason}");
+    }
+    let resolve = json!({"reason": "too large a note"});
+    let path = format!("/v1/admin/sagas/sga_{}/compensate", large.simple());
+    let answer = system.api.post(&path, As::Operator, &resolve).await.expect("answers");
+    assert!(answer.status.is_success(), "{}", answer.body);
+    system.finish().await;
 }

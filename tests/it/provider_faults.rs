@@ -42,6 +42,33 @@ async fn a_provider_that_loses_answers_charges_each_order_once_and_a_buyer_may_h
     assert_eq!(system.api.wait_until_ended(&placed.checkout, DECIDED_WITHIN).await, "failed");
     assert_eq!(system.api.charges(&placed.order).await.expect("the provider's books"), ["declined"]);
     assert_eq!(system.stock("COAT").await, Stock { on_hand: UNITS - ORDERS - 1, bound: 0 });
+    // Whoever is told that a payment is pending answers, and nobody needs to look at that.
+    assert_eq!(system.count("orchestrator", "select count(*) from dead_letter").await, 0);
+    system.finish().await;
+}
+
+/// The void of an authorization that never reached the provider gives back nothing, and both books say so.
+#[tokio::test]
+async fn what_the_provider_never_took_is_voided_all_the_same() {
+    let system = System::start().await;
+    system.api.sell("COAT", "80.00", UNITS).await.expect("on sale");
+    misbehave(&system, &json!({"refuse_percent": 100})).await;
+    let order = system.api.place_order(&[("COAT", 1)]).await.expect("accepted");
+    until("payment is asked", DECIDED_WITHIN, async || {
+        let asked = "select count(*) from payment_operation where kind = 'authorize'";
+        (system.count("payment", asked).await == 1).then_some(())
+    })
+    .await;
+    let turned = system.saga(&["compensate", &order.order, "--reason", "the provider is away", "--force"]).await;
+    assert_eq!(turned.exit_code, Some(0), "{turned:?}");
+    until("the void is asked for", DECIDED_WITHIN, async || {
+        let asked = "select count(*) from payment_operation where kind = 'void'";
+        (system.count("payment", asked).await == 1).then_some(())
+    })
+    .await;
+    misbehave(&system, &json!({})).await;
+    assert_eq!(system.api.wait_until_ended(&order.checkout, DECIDED_WITHIN).await, "failed");
+    assert_eq!(system.stock("COAT").await, Stock { on_hand: UNITS, bound: 0 });
     system.finish().await;
 }
 

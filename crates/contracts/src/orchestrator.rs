@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::plain_text::is_plain_text;
+
 pub const START_SAGA: &str = "orchestrator.start_saga";
 pub const SIGNAL_SAGA: &str = "orchestrator.signal_saga";
 pub const CANCEL_SAGA: &str = "orchestrator.cancel_saga";
@@ -18,6 +20,14 @@ pub const SAGAS_ENDED: &str = "note.sagas_ended.v1";
 /// Where the orchestrator notes every hour which sagas are gone: an array of one [`SagasGone`] over plain NATS, kept by nobody.
 /// For participants, which may forget then what they did for them.
 pub const SAGAS_GONE: &str = "note.sagas_gone.v1";
+
+/// Longest `reference` and `customer` of a saga, in characters: they are indexed, to be searched for.
+pub const MAX_SEARCHED: usize = 255;
+
+/// Whether it can be a saga's `reference` or `customer`.
+pub fn is_searchable(text: &str) -> bool {
+    is_plain_text(text, MAX_SEARCHED)
+}
 
 /// Starts a saga once per `saga_id`; the newest released version of the definition is taken and kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]

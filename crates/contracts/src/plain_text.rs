@@ -11,6 +11,19 @@ pub fn is_printable(letter: char) -> bool {
     !letter.is_control() && !matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Whether the escape `\u0000` stands anywhere in JSON: PostgreSQL's `text` and `jsonb` cannot hold it. A backslash before it that
+/// is itself escaped makes it plain text.
+pub fn escapes_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at + 1..].starts_with(b"u0000") {
+            return true;
+        }
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,6 +35,16 @@ mod tests {
         }
         for text in ["", "abcdef", "a\0", "a\n", "\u{9f}", "a\u{202e}b", "a\u{2028}", "\u{2066}a"] {
             assert!(!is_plain_text(text, 5), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_nul_is_seen_and_a_backslash_before_u0000_is_none() {
+        for json in [r#""\u0000""#, r#"["a\u0000b"]"#, r#"{"\\\u0000":1}"#] {
+            assert!(escapes_nul(json.as_bytes()), "{json}");
+        }
+        for json in [r#""a""#, r#""\\u0000""#, r#""u0000""#, r#""\n""#, "\\"] {
+            assert!(!escapes_nul(json.as_bytes()), "{json}");
         }
     }
 }

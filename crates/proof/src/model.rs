@@ -92,6 +92,7 @@ impl Model {
         });
         for command in commands.chain(definition.finally.as_mut()) {
             command.retry.attempts = ATTEMPTS;
+            command.undo_retry.attempts = ATTEMPTS;
             // Participants answer without an output here.
             command.output = None;
         }

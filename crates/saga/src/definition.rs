@@ -14,6 +14,8 @@ mod yaml;
 
 use std::{ops::Range, time::Duration};
 
+use makegood_contracts::command::Direction;
+
 pub(crate) use duration::{parse as parse_duration, text as duration_text};
 pub use input::Input;
 pub use json_schema::JSON_SCHEMA;
@@ -23,6 +25,14 @@ pub use when::When;
 
 /// The name under which the `finally` command is known in keys and logs.
 pub const FINALLY: &str = "finally";
+
+/// What stands behind the step's name in the key under which a participant is told that it is pending.
+const PENDING_SUFFIX: &str = ".pending";
+
+/// The name in that key: `<step>.pending`.
+pub fn pending_name(step: &str) -> String {
+    format!("{step}{PENDING_SUFFIX}")
+}
 
 /// A checked definition. Made by [`Definition::parse`] only, so whoever holds one may rely on its rules.
 #[derive(Debug, Clone)]
@@ -70,6 +80,8 @@ pub struct CommandStep {
     /// How long one attempt may take.
     pub timeout: Duration,
     pub retry: Retry,
+    /// The same for its undo: [`Retry::NO_WAY_BACK`] in every definition, since an undo is never given up.
+    pub undo_retry: Retry,
     /// How long it may be out, or being undone, before operators are told that it is stuck; none: what its attempts may take.
     pub stuck_after: Option<Duration>,
 }
@@ -106,6 +118,16 @@ pub struct Retry {
     pub max: Duration,
 }
 
+impl CommandStep {
+    /// How what is sent in this direction is repeated.
+    pub const fn retry_of(&self, direction: Direction) -> Retry {
+        match direction {
+            Direction::Do => self.retry,
+            Direction::Undo => self.undo_retry,
+        }
+    }
+}
+
 impl Retry {
     /// Before the pivot: a minute with the default timeout, then the saga turns around.
     pub const FORWARD: Self =
@@ -131,6 +153,12 @@ impl Definition {
     /// The same, and each command must be known to someone.
     pub fn parse_knowing(yaml: &str, is_known: impl Fn(&str) -> bool) -> Result<Self, DefinitionError> {
         check::parse(yaml, &is_known)
+    }
+
+    /// Whether this is the name under which a participant is told that one of the steps is pending.
+    pub fn tells_pending(&self, name: &str) -> bool {
+        let step = name.strip_suffix(PENDING_SUFFIX).and_then(|step| self.index_of(step));
+        step.and_then(|index| self.command_at(index)).is_some_and(|command| command.pending.is_some())
     }
 
     /// The stage that a step belongs to.

@@ -20,7 +20,7 @@ use makegood_contracts::{command::Direction, orchestrator::Reason, reply::Outcom
 use time::OffsetDateTime;
 
 use crate::{
-    definition::Definition,
+    definition::{Definition, Retry},
     effect::{Effect, Send},
     event::Event,
     state::{Parked, Phase, State, Status},
@@ -59,7 +59,12 @@ pub fn transition(definition: &Definition, state: State, event: &Event, now: Off
     let mut run = Run { definition, now: pause::clock(&state, event, now), state, effects: Vec::new() };
     let logged = run.unacceptable(event);
     let event = logged.as_ref().unwrap_or(event);
-    let verdict = if run.state.phase.has_ended() { run.after_the_end(event) } else { run.on(event) };
+    let verdict = match event {
+        // Whoever is told that a step is pending has nothing to decide: what it answers is heard, and that is all.
+        Event::Replied { step, .. } if definition.tells_pending(step) => Verdict::Ignored,
+        _ if run.state.phase.has_ended() => run.after_the_end(event),
+        _ => run.on(event),
+    };
     match verdict {
         // A conflict may leave something to undo.
         Verdict::Moved | Verdict::Conflict(_) => run.advance(),
@@ -150,8 +155,10 @@ impl Run<'_> {
             ) => Verdict::Ignored,
             (Direction::Do, Status::Skipped) if self.was_sent(index) => self.on_answer_of_skipped(index, outcome),
             (Direction::Undo, Status::Undone) => Verdict::Ignored,
-            (Direction::Do, Status::Idle | Status::Waiting | Status::Skipped)
-            | (
+            (Direction::Do, Status::Idle | Status::Waiting | Status::Skipped) => {
+                Verdict::Unexpected(format!("step `{}` was not sent", self.definition.name_of(index)))
+            }
+            (
                 Direction::Undo,
                 Status::Idle
                 | Status::Sent
@@ -163,7 +170,7 @@ impl Run<'_> {
                 | Status::Unknown
                 | Status::Skipped
                 | Status::DoneAnyway,
-            ) => Verdict::Unexpected(format!("step `{}` was not sent", self.definition.name_of(index))),
+            ) => Verdict::Unexpected(format!("the undo of step `{}` was not sent", self.definition.name_of(index))),
         }
     }
 
@@ -266,9 +273,8 @@ impl Run<'_> {
 
     /// The delay before another attempt: full jitter, from the saga, the step and the attempt, so that a test or a
     /// recovery that asks again gets the same answer, and many sagas never come in step.
-    fn delay(&self, index: usize, failures: u32) -> std::time::Duration {
-        let Some(command) = self.definition.command_at(index) else { return std::time::Duration::ZERO };
-        let longest = command.retry.longest_delay(failures);
+    fn delay(&self, index: usize, retry: Retry, failures: u32) -> std::time::Duration {
+        let longest = retry.longest_delay(failures);
         let seed = self.state.saga_id.as_u128() as u64 ^ ((index as u64) << 32) ^ u64::from(failures);
         longest.mul_f64(fraction(seed))
     }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use makegood_contracts::{command::Direction, reply::Outcome};
 use makegood_saga::{
-    definition::{Definition, FINALLY, StepKind},
+    definition::{Definition, FINALLY, Retry, StepKind, pending_name},
     effect::{Effect, Send},
     event::Event,
     state::{Condition, State, Status},
@@ -209,6 +209,9 @@ fn every_undo_that_fails_is_repeated_until_it_works_and_parked_when_it_never_doe
             let expected = if heals { Condition::Compensated } else { Condition::Parked };
             assert_eq!(play.state.condition(), expected, "{step}");
             if !heals {
+                // As often as after the pivot, whatever the step's own `retry` says of its action.
+                let asked = play.commands(Direction::Undo).iter().filter(|undone| **undone == step).count();
+                assert_eq!(asked, Retry::NO_WAY_BACK.attempts as usize, "{step}");
                 let resolved = Event::Resolved {
                     step: step.to_owned(),
                     actor: "a".into(),
@@ -319,6 +322,37 @@ fn a_pending_step_is_told_of_and_asked_again_until_its_patience_ends() {
     decided.reply("authorize_payment", Direction::Do, Outcome::done());
     decided.run(done);
     assert_eq!(decided.state.condition(), Condition::Completed);
+}
+
+#[test]
+fn what_is_answered_to_being_told_of_a_pending_step_changes_nothing() {
+    let definition = checkout();
+    let told = |step: &str| pending_name(step);
+    let mut play = Play::new(&definition);
+    play.run(|send| if send.step == "authorize_payment" { None } else { done(send) });
+    play.reply("authorize_payment", Direction::Do, Outcome::Pending { reason: "3ds".into(), detail: json!({}) });
+    let before = play.state.clone();
+    for outcome in [Outcome::done(), Outcome::refused("no", "such checkout"), Outcome::defect("broken")] {
+        assert_eq!(play.reply(&told("authorize_payment"), Direction::Do, outcome), Verdict::Ignored);
+    }
+    assert_eq!(play.state, before);
+    // A step of which nobody is told is never answered so.
+    assert!(matches!(play.reply(&told("hold_stock"), Direction::Do, Outcome::done()), Verdict::Unexpected(_)));
+    play.reply("authorize_payment", Direction::Do, Outcome::done());
+    play.run(done);
+    assert_eq!(play.state.condition(), Condition::Completed);
+    assert_eq!(play.reply(&told("authorize_payment"), Direction::Do, Outcome::done()), Verdict::Ignored);
+}
+
+#[test]
+fn a_short_patience_with_a_pending_step_ends_when_it_says() {
+    let yaml = "saga: a\nversion: 1\nsteps:\n  - { step: b, command: s.b, pending_deadline: 20s }\n";
+    let definition = Definition::parse(yaml).expect("in order");
+    let mut play = Play::new(&definition);
+    play.reply("b", Direction::Do, Outcome::Pending { reason: "somebody".into(), detail: json!({}) });
+    assert_eq!(play.state.wake_at(), Some(T0 + Duration::seconds(20)));
+    play.wait();
+    assert_eq!(play.state.condition(), Condition::Compensated);
 }
 
 #[test]

@@ -5,29 +5,28 @@
 //! again at its deadline or by [`crate::recovery`], whichever comes first.
 
 mod advance;
+mod unplaceable;
 
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use makegood_chassis::failpoint::{self, Failpoint};
-use makegood_contracts::{
-    orchestrator::{START_SAGA, StartSaga},
-    subject,
-};
+use makegood_contracts::subject;
 use makegood_messaging::{
     at_hand::AtHand,
     backoff::Backoff,
     consumer::{Consumer, Message, ack_all},
-    dead_letter::{self, DeadLetter},
     worker::Worker,
 };
-use makegood_saga::{event::Event, transition::Verdict};
+use makegood_saga::event::Event;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 #[cfg(test)]
 pub(crate) use advance::Begun;
 pub(crate) use advance::{Advance, Working};
+
+use unplaceable::{park_if_senseless, park_refused, park_start, past, startable};
 
 use crate::{definitions::Definitions, due_sagas, inbox::Inbox, outgoing::Outgoing, recovery, saga_cache::SagaCache};
 
@@ -147,38 +146,67 @@ impl Driver {
     /// Works until everything is written, and publishes each part as soon as that is: participants need not wait for the
     /// rest. False when shutdown came first: it will all come again.
     ///
-    /// Starts come first: a signal or a reply may belong to a saga of the same batch.
+    /// Starts come first: a signal or a reply may belong to a saga of the same batch. What the database refuses is halved until
+    /// the one that it refuses stands alone, and is parked: no message holds up all sagas.
     async fn settle(&mut self, inbox: Inbox) -> bool {
         let Self { worker, advance, cache, .. } = self;
-        for start in &inbox.starts {
-            if advance.definitions.newest(&start.definition).is_none() && !park_unknown_start(worker, start).await {
-                return false;
+        let Some(starts) = startable(worker, &advance.definitions, inbox.starts).await else { return false };
+        let mut parts = parts_of(&starts);
+        while let Some(part) = parts.pop() {
+            match until_done(worker, async || advance.start(cache, part).await).await {
+                Settled::Done(begun) => {
+                    publish_soon(worker, begun.outgoing);
+                    for start in part.iter().filter(|start| begun.past.contains(&start.saga_id)) {
+                        if !park_start(worker, start, past(start)).await {
+                            return false;
+                        }
+                    }
+                }
+                Settled::Refused(why) => match part {
+                    [start] => {
+                        if !park_start(worker, start, why).await {
+                            return false;
+                        }
+                    }
+                    _ => halve(&mut parts, part),
+                },
+                Settled::Shutdown => return false,
             }
         }
-        for starts in inbox.starts.chunks(MAX_EVENTS) {
-            let Some(begun) = until_done(worker, async || advance.start(cache, starts).await).await else {
-                return false;
-            };
-            publish_soon(worker, begun.outgoing);
-            for start in starts.iter().filter(|start| begun.past.contains(&start.saga_id)) {
-                if !park_past_start(worker, start).await {
-                    return false;
+        let mut parts = parts_of(&inbox.events);
+        while let Some(part) = parts.pop() {
+            match until_done(worker, async || advance.apply(cache, part).await).await {
+                Settled::Done(advanced) => {
+                    publish_soon(worker, advanced.outgoing);
+                    for ((saga_id, event), verdict) in part.iter().zip(&advanced.verdicts) {
+                        if !park_if_senseless(worker, *saga_id, event, verdict.as_ref()).await {
+                            return false;
+                        }
+                    }
                 }
-            }
-        }
-        for events in inbox.events.chunks(MAX_EVENTS) {
-            let Some(advanced) = until_done(worker, async || advance.apply(cache, events).await).await else {
-                return false;
-            };
-            publish_soon(worker, advanced.outgoing);
-            for ((saga_id, event), verdict) in events.iter().zip(&advanced.verdicts) {
-                if !park_if_senseless(worker, *saga_id, event, verdict.as_ref()).await {
-                    return false;
-                }
+                Settled::Refused(why) => match part {
+                    [(saga_id, event)] => {
+                        if !park_refused(worker, *saga_id, event, &why).await {
+                            return false;
+                        }
+                    }
+                    _ => halve(&mut parts, part),
+                },
+                Settled::Shutdown => return false,
             }
         }
         true
     }
+}
+
+/// Parts of what was read, the first one last: they are taken from the end.
+fn parts_of<T>(all: &[T]) -> Vec<&[T]> {
+    all.chunks(MAX_EVENTS).rev().collect()
+}
+
+fn halve<'a, T>(parts: &mut Vec<&'a [T]>, part: &'a [T]) {
+    let (first, second) = part.split_at(part.len() / 2);
+    parts.extend([second, first]);
 }
 
 /// Publishes what follows from a commit, beside whatever comes next.
@@ -191,48 +219,38 @@ fn publish_soon(worker: &Worker, outgoing: Outgoing) {
     });
 }
 
-/// Parks a start of a definition that this replica does not have. False when shutdown came first.
-async fn park_unknown_start(worker: &Worker, start: &StartSaga) -> bool {
-    let reason = format!("there is no definition `{}`, which saga {} is to run", start.definition, start.saga_id);
-    park_start(worker, start, reason).await
+/// What came of working until the database does it.
+enum Settled<T> {
+    Done(T),
+    /// It never will, and why.
+    Refused(String),
+    Shutdown,
 }
 
-/// Parks a start of a saga that may have run, ended and gone. False when shutdown came first.
-async fn park_past_start(worker: &Worker, start: &StartSaga) -> bool {
-    let reason = format!("saga {} is older than sagas are kept, and may have run: it was not started", start.saga_id);
-    park_start(worker, start, reason).await
-}
-
-async fn park_start(worker: &Worker, start: &StartSaga, reason: String) -> bool {
-    let payload = serde_json::to_vec(start).unwrap_or_else(|error| error.to_string().into_bytes());
-    let letter = DeadLetter { subject: &subject::command(START_SAGA), payload: &payload, reason, deliveries: 1 };
-    dead_letter::park(&worker.db, &worker.shutdown, letter).await
-}
-
-/// Parks a reply that no saga, or no step of its saga, has asked for. False when shutdown came first.
-async fn park_if_senseless(worker: &Worker, saga_id: Uuid, event: &Event, verdict: Option<&Verdict>) -> bool {
-    let Event::Replied { step, .. } = event else { return true };
-    let reason = match verdict {
-        None => format!("a reply to step `{step}` of saga {saga_id}, which does not exist"),
-        Some(Verdict::Unexpected(why)) => format!("a reply to saga {saga_id}: {why}"),
-        Some(Verdict::Moved | Verdict::Ignored | Verdict::Conflict(_) | Verdict::Refused(_)) => return true,
-    };
-    let payload = serde_json::to_vec(event).unwrap_or_else(|error| error.to_string().into_bytes());
-    let letter = DeadLetter { subject: subject::REPLY_SUBJECTS, payload: &payload, reason, deliveries: 1 };
-    dead_letter::park(&worker.db, &worker.shutdown, letter).await
-}
-
-/// Repeats what the database would not do, until it does. None when shutdown came first.
-async fn until_done<T>(worker: &Worker, mut work: impl AsyncFnMut() -> anyhow::Result<T>) -> Option<T> {
+/// Repeats what the database would not do, until it does or says that it never will.
+async fn until_done<T>(worker: &Worker, mut work: impl AsyncFnMut() -> anyhow::Result<T>) -> Settled<T> {
     let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
     loop {
         match work().await {
-            Ok(done) => return Some(done),
+            Ok(done) => return Settled::Done(done),
+            Err(error) if is_refusal(&error) => return Settled::Refused(format!("{error:#}")),
             Err(error) => tracing::warn!(error = format!("{error:#}"), "sagas could not be moved; trying again"),
         }
         tokio::select! {
             () = tokio::time::sleep(backoff.next_delay()) => {}
-            () = worker.shutdown.token.cancelled() => return None,
+            () = worker.shutdown.token.cancelled() => return Settled::Shutdown,
         }
+    }
+}
+
+/// Whether the data is what the database refuses, so that it would refuse it for ever: data exceptions, broken constraints and
+/// exceeded limits (classes 22, 23 and 54 of SQLSTATE, PostgreSQL's appendix A), and what cannot be read back.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    match error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()) {
+        Some(sqlx::Error::Database(told)) => {
+            told.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+        }
+        Some(sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }) => true,
+        Some(_) | None => false,
     }
 }

@@ -2,6 +2,7 @@
 
 use makegood_contracts::{
     orchestrator::{CANCEL_SAGA, CancelSaga, SIGNAL_SAGA, START_SAGA, SignalSaga, StartSaga},
+    plain_text::escapes_nul,
     reply::Reply,
     subject,
 };
@@ -83,21 +84,27 @@ struct Unreadable<'a> {
 /// The items of a message. One by one only where they cannot be read together, which is rare.
 fn decode<'a, T: DeserializeOwned>(message: &'a Message, unreadable: &mut Vec<Unreadable<'a>>) -> Vec<T> {
     let body: &'a [u8] = &message.payload;
-    if let Ok(items) = serde_json::from_slice(body) {
+    if !escapes_nul(body)
+        && let Ok(items) = serde_json::from_slice(body)
+    {
         return items;
     }
-    let mut cannot =
-        |payload, error| unreadable.push(Unreadable { payload, reason: format!("cannot be read: {error}") });
+    let mut cannot = |payload, reason| unreadable.push(Unreadable { payload, reason });
     match serde_json::from_slice::<Vec<&'a RawValue>>(body) {
         Ok(items) => items
             .into_iter()
-            .filter_map(|item| {
-                serde_json::from_str(item.get()).map_err(|error| cannot(item.get().as_bytes(), error)).ok()
-            })
+            .filter_map(|item| decode_one(item.get()).map_err(|reason| cannot(item.get().as_bytes(), reason)).ok())
             .collect(),
         Err(error) => {
-            cannot(body, error);
+            cannot(body, format!("cannot be read: {error}"));
             Vec::new()
         }
     }
+}
+
+fn decode_one<T: DeserializeOwned>(item: &str) -> Result<T, String> {
+    if escapes_nul(item.as_bytes()) {
+        return Err("a text in it contains the NUL character (\\u0000), which cannot be stored".to_owned());
+    }
+    serde_json::from_str(item).map_err(|error| format!("cannot be read: {error}"))
 }

@@ -10,6 +10,7 @@ use makegood_contracts::{
 };
 use makegood_messaging::bus::Bus;
 use makegood_saga::{
+    definition::pending_name,
     effect::{Effect, Send},
     state::State,
 };
@@ -18,15 +19,13 @@ use serde_json::{Value, value::RawValue};
 use crate::{saga_cache::Instance, saga_counters};
 
 /// All replies come back on one partition: replicas share its consumer, and a batch stays one message.
-const REPLY_PARTITION: u32 = 0;
+pub(crate) const REPLY_PARTITION: u32 = 0;
 /// Commands of one message, at most, until that makes [`MAX_TRAINS`]. In one message 128 sagas move as one train: the orchestrator
 /// waits while their participant works, and the other way round. In two, one half is written while the other half's effects are
 /// (decision 0020). Shorter trains cost more than they bring.
 const SHORT_TRAIN: usize = 64;
 /// Messages of one verb, at most; past 256 commands they grow instead. Where hundreds of sagas move together, there is work for everybody with these.
 const MAX_TRAINS: usize = 4;
-/// The step under whose name a participant is told that another step is pending: `<step>.pending`.
-const PENDING_SUFFIX: &str = ".pending";
 
 /// Commands that follow from transitions, ready to be published once those are durable.
 #[derive(Debug, Default)]
@@ -54,7 +53,7 @@ impl Outgoing {
             Effect::Tell { step, command, payload } => {
                 let key = StepKey {
                     saga_id: instance.state.saga_id,
-                    step: format!("{}{PENDING_SUFFIX}", instance.definition.name_of(*step)),
+                    step: pending_name(instance.definition.name_of(*step)),
                     direction: Direction::Do,
                 };
                 self.push(command, command_of(instance, key, 1, None, payload)?);

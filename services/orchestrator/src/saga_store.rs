@@ -132,7 +132,7 @@ pub(crate) struct Started {
 
 /// Inserts sagas that do not exist yet, with the first row of their log.
 ///
-/// One whose every step is skipped ends as it starts. A saga that has ended is not in `saga` any more, but its log is there, so
+/// One whose every step is skipped ends as it starts, and one whose first step cannot begin is parked as it starts. A saga that has ended is not in `saga` any more, but its log is there, so
 /// the log's key says whether a start is new. The insert finds the one day that it concerns; a look before it would open them all.
 pub(crate) async fn start(
     conn: &mut PgConnection,
@@ -145,8 +145,9 @@ pub(crate) async fn start(
         is_past!("s.id"),
         r" as is_past
               from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                          $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::text[])
-                   as s (id, definition, version, reference, customer, state, step, progress, input, traceparent, wake_at, event, sent)
+                          $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::text[], $14::text[])
+                   as s (id, definition, version, reference, customer, state, step, progress, input, traceparent, wake_at, event, sent,
+                         reason)
               cross join saga_retention kept),
           logged as (
               insert into saga_log (saga_id, revision, event, sent)
@@ -154,8 +155,10 @@ pub(crate) async fn start(
               on conflict (saga_id, revision) do nothing
               returning saga_id as id),
           live as (
-              insert into saga (id, definition, version, reference, customer, state, step, revision, progress, input, traceparent, wake_at)
-              select id, definition, version, reference, customer, state, step, 1, progress::json, input::json, traceparent, wake_at
+              insert into saga (id, definition, version, reference, customer, state, step, revision, progress, input, traceparent, wake_at,
+                                reason, parked_at)
+              select id, definition, version, reference, customer, state, step, 1, progress::json, input::json, traceparent, wake_at,
+                     reason::jsonb, case when state = 'parked' then now() end
               from asked join logged using (id) where state not in ('completed', 'compensated')),
           ended as (
               insert into finished_saga (id, definition, version, reference, customer, state, revision, progress, input, traceparent, created_at)
@@ -176,6 +179,7 @@ pub(crate) async fn start(
     .bind(instances().map(|instance| instance.wake_at).collect::<Vec<_>>())
     .bind(starts.iter().map(|(_, _, log)| log.event.as_str()).collect::<Vec<_>>())
     .bind(starts.iter().map(|(_, _, log)| log.sent.as_deref()).collect::<Vec<_>>())
+    .bind(instances().map(|instance| reason(&instance.state)).collect::<Vec<_>>())
     .fetch_all(&mut *conn)
     .await?;
     let of = |is_past: bool| rows.iter().filter(|row| row.1 == is_past).map(|(id, _)| *id).collect();
@@ -299,8 +303,7 @@ fn progress(state: &State) -> anyhow::Result<String> {
 fn reason(state: &State) -> Option<String> {
     let reason = match (&state.paused, &state.parked, state.reasons.first()) {
         (Some(paused), parked, _) => {
-            let parked =
-                parked.as_ref().map_or(String::new(), |parked| format!("; parked before that: {}", parked.why));
+            let parked = parked.as_ref().map_or(String::new(), |parked| format!("; parked too: {}", parked.why));
             json!({ "code": "paused", "detail": format!("{}: {}{parked}", paused.actor, paused.reason) })
         }
         (None, Some(parked), _) => json!({ "step": parked.step, "code": "parked", "detail": parked.why }),

@@ -88,7 +88,7 @@ impl StuckLimits {
 
     fn add_command(&mut self, definition: &Definition, name: &str, step: &CommandStep) {
         let attempts = step.timeout.saturating_mul(step.retry.attempts).min(LONGEST_ACTIVE).max(step.timeout);
-        let horizon = step.timeout.max(step.retry.max).as_secs_f64();
+        let horizon = step.timeout.max(step.retry.max).max(step.undo_retry.max).as_secs_f64();
         self.horizon_seconds = self.horizon_seconds.max(horizon);
         let active = step.stuck_after.unwrap_or(attempts);
         self.push(definition, name, active, Some(attempts + step.pending_deadline + GRACE));

@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
+use makegood_contracts::plain_text::escapes_nul;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
@@ -66,7 +67,7 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// Parses JSON. A NUL in any text is refused here, once for all fields: PostgreSQL cannot store it.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     match serde_json::from_slice(bytes) {
-        Ok(_) if contains_nul_escape(bytes) => {
+        Ok(_) if escapes_nul(bytes) => {
             Err(Problem::invalid("", "A text contains the NUL character (\\u0000), which cannot be stored."))
         }
         Ok(value) => Ok(value),
@@ -102,18 +103,6 @@ fn place_of<T: DeserializeOwned>(bytes: &[u8]) -> Option<(String, String)> {
 fn pointer_of(path: &str) -> String {
     let names = path.split(['.', '[', ']']).filter(|name| !name.is_empty());
     names.map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
-}
-
-/// Whether the escape `\u0000` stands anywhere: a backslash before it that is itself escaped makes it plain text.
-fn contains_nul_escape(json: &[u8]) -> bool {
-    let mut rest = json;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
-        if rest[at + 1..].starts_with(b"u0000") {
-            return true;
-        }
-        rest = rest.get(at + 2..).unwrap_or_default();
-    }
-    false
 }
 
 #[cfg(test)]

@@ -202,6 +202,7 @@ impl<'a> Check<'a> {
             output,
             timeout: self.duration("timeout", entry.timeout, TIMEOUT),
             retry: self.retry(entry.retry, base),
+            undo_retry: Retry::NO_WAY_BACK,
             stuck_after: entry.stuck_after.map(|text| self.duration("stuck_after", Some(text), Duration::ZERO)),
         }
     }

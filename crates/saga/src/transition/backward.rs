@@ -2,7 +2,7 @@
 
 use makegood_contracts::{command::Direction, orchestrator::Reason, reply::Outcome};
 
-use super::{Run, Verdict};
+use super::{Run, Verdict, forward::ATTEMPTS_FAILED};
 use crate::state::{Phase, Status};
 
 impl Run<'_> {
@@ -85,12 +85,19 @@ impl Run<'_> {
             {
                 return Verdict::Ignored;
             }
-            Outcome::Failed { detail, retryable: true } => self.on_failure(index, Direction::Undo, detail),
+            Outcome::Failed { detail, retryable: true } => {
+                self.on_failure(index, Direction::Undo, ATTEMPTS_FAILED, detail)
+            }
             Outcome::Refused { code, detail } => {
-                self.on_failure(index, Direction::Undo, &format!("the undo was refused: {code}: {detail}"));
+                self.on_failure(
+                    index,
+                    Direction::Undo,
+                    ATTEMPTS_FAILED,
+                    &format!("the undo was refused: {code}: {detail}"),
+                );
             }
             Outcome::Pending { reason, .. } => {
-                self.on_failure(index, Direction::Undo, &format!("the undo is pending: {reason}"))
+                self.on_failure(index, Direction::Undo, ATTEMPTS_FAILED, &format!("the undo is pending: {reason}"))
             }
         }
         Verdict::Moved

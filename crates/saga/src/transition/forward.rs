@@ -17,6 +17,8 @@ const PENDING_ASKED_AGAIN: Duration = Duration::seconds(30);
 pub(super) const DEADLINE_PASSED: &str = "deadline_passed";
 /// The code of a saga that turned around because a participant stayed silent.
 pub(super) const NO_ANSWER: &str = "no_answer";
+/// The code of a saga that turned around because a participant failed as often as it was asked.
+pub(super) const ATTEMPTS_FAILED: &str = "attempts_failed";
 
 impl Run<'_> {
     /// Sends the stage's commands and takes up its awaits.
@@ -141,8 +143,8 @@ impl Run<'_> {
     /// will be as soon as a sibling is settled.
     pub(super) fn is_known_to_fail(&self, index: usize) -> bool {
         let step = &self.state.steps[index];
-        let is_used_up =
-            self.definition.command_at(index).is_some_and(|command| step.failures >= command.retry.attempts);
+        let retry = self.definition.command_at(index).map(|command| command.retry_of(step.status.direction()));
+        let is_used_up = retry.is_some_and(|retry| step.failures >= retry.attempts);
         matches!(step.status, Status::Retrying | Status::UndoRetrying)
             || self.is_parked(index)
             || (is_used_up && self.state.parked.is_some())
@@ -171,7 +173,9 @@ impl Run<'_> {
             Outcome::Failed { retryable: false, .. } if self.waits_for_a_person(index) => return Verdict::Ignored,
             Outcome::Failed { retryable: true, .. } if self.is_known_to_fail(index) => return Verdict::Ignored,
             Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
-            Outcome::Failed { detail, retryable: true } => self.on_failure(index, Direction::Do, detail),
+            Outcome::Failed { detail, retryable: true } => {
+                self.on_failure(index, Direction::Do, ATTEMPTS_FAILED, detail)
+            }
         }
         Verdict::Moved
     }
@@ -194,8 +198,8 @@ impl Run<'_> {
         let until = self.now + command.pending_deadline;
         let step = &mut self.state.steps[index];
         step.status = Status::Pending;
-        step.due = Some(self.now + PENDING_ASKED_AGAIN);
-        step.pending_until.get_or_insert(until);
+        let until = *step.pending_until.get_or_insert(until);
+        step.due = Some(until.min(self.now + PENDING_ASKED_AGAIN));
         // A paused saga tells nothing. Once it goes on it asks again, and then it tells.
         if let Some(tell) = command.pending.as_ref().filter(|_| self.state.paused.is_none()) {
             let payload = serde_json::json!({ "reason": reason, "detail": detail });
@@ -205,22 +209,22 @@ impl Run<'_> {
         if first { Verdict::Moved } else { Verdict::Ignored }
     }
 
-    /// An attempt that failed or stayed unanswered: again later, or given up.
-    pub(super) fn on_failure(&mut self, index: usize, direction: Direction, detail: &str) {
+    /// An attempt that failed or stayed unanswered: again later, or given up with this code.
+    pub(super) fn on_failure(&mut self, index: usize, direction: Direction, code: &str, detail: &str) {
         let Some(command) = self.definition.command_at(index) else { return };
-        let attempts = command.retry.attempts;
+        let retry = command.retry_of(direction);
         let step = &mut self.state.steps[index];
         step.failures += 1;
         let failures = step.failures;
-        if failures < attempts {
+        if failures < retry.attempts {
             step.status = if direction == Direction::Do { Status::Retrying } else { Status::UndoRetrying };
-            let due = self.now + self.delay(index, failures);
+            let due = self.now + self.delay(index, retry, failures);
             self.state.steps[index].due = Some(due);
         } else if direction == Direction::Do
             && index < self.definition.steps.len()
             && !self.definition.is_committed(index)
         {
-            self.give_up(index, NO_ANSWER, detail);
+            self.give_up(index, code, detail);
         } else {
             self.park(index, format!("{failures} attempts failed; the last one: {detail}"));
         }

@@ -2,7 +2,10 @@
 
 use makegood_contracts::command::Direction;
 
-use super::{Run, Verdict, forward::DEADLINE_PASSED};
+use super::{
+    Run, Verdict,
+    forward::{DEADLINE_PASSED, NO_ANSWER},
+};
 use crate::{
     definition::{OnDeadline, StepKind},
     state::Status,
@@ -44,7 +47,7 @@ impl Run<'_> {
 
     /// No answer in time. It has waited long enough, so the next attempt goes out at once.
     fn on_silence(&mut self, index: usize, direction: Direction) {
-        self.on_failure(index, direction, "no answer in time");
+        self.on_failure(index, direction, NO_ANSWER, "no answer in time");
         if matches!(self.state.steps[index].status, Status::Retrying | Status::UndoRetrying) {
             self.send(index, direction);
         }

@@ -48,10 +48,12 @@ fn judge(ours: Option<&Value>, theirs: Option<&Value>) -> Option<Value> {
     (!right).then(|| json!({"ours": ours, "provider": theirs}))
 }
 
-/// A void names no amount to the provider.
+/// A void names no amount to the provider, who gives back what it has: the whole, or nothing where the authorization never
+/// reached it.
 fn same_request(ours: &Value, theirs: &Value) -> bool {
-    ours["kind"] == theirs["kind"]
-        && (theirs["amount_minor"].is_null() || ours["amount_minor"] == theirs["amount_minor"])
+    let (asked, carried_out) = (&ours["amount_minor"], &theirs["amount_minor"]);
+    let had_nothing = || ours["kind"] == "void" && *carried_out == 0;
+    ours["kind"] == theirs["kind"] && (carried_out.is_null() || asked == carried_out || had_nothing())
 }
 
 #[cfg(test)]
@@ -77,6 +79,10 @@ mod tests {
         }
         assert!(wrong(None, Some(theirs("succeeded", 500))) && !wrong(None, Some(theirs("declined", 500))));
         let void = json!({"kind": "void", "state": "succeeded", "amount_minor": 500});
-        assert!(!wrong(Some(void), Some(json!({"kind": "void", "status": "succeeded", "amount_minor": null}))));
+        let voided = |amount: Value| Some(json!({"kind": "void", "status": "succeeded", "amount_minor": amount}));
+        for amount in [json!(null), json!(500), json!(0)] {
+            assert!(!wrong(Some(void.clone()), voided(amount)));
+        }
+        assert!(wrong(Some(void), voided(json!(499))) && wrong(Some(ours("succeeded")), Some(theirs("succeeded", 0))));
     }
 }

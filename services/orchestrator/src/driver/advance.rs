@@ -98,7 +98,7 @@ impl Advance {
             advanced.verdicts[*place] = match working.get_mut(id) {
                 Some(one) => {
                     let verdict = one.apply(event, now)?;
-                    if one.is_from_cache && matches!(verdict, Verdict::Unexpected(_)) {
+                    if one.may_be_stale(event, &verdict) {
                         stale.insert(*id);
                     }
                     if matches!((event, &verdict), (Event::Woke, Verdict::Ignored)) {
@@ -289,6 +289,20 @@ impl Working {
             Verdict::Ignored | Verdict::Refused(_) => {}
         }
         Ok(moved.verdict)
+    }
+
+    /// Whether the event may have been turned away only because another replica, or an operator's request, has moved the saga
+    /// since it was kept at hand: it is read anew and asked again. What the clock brings has its own way of finding that out,
+    /// and repetitions for a saga that has ended are no news to anybody.
+    fn may_be_stale(&self, event: &Event, verdict: &Verdict) -> bool {
+        let is_turned_away = match verdict {
+            Verdict::Moved | Verdict::Conflict(_) => false,
+            Verdict::Unexpected(_) => true,
+            Verdict::Ignored | Verdict::Refused(_) => {
+                !matches!(event, Event::Woke | Event::Recovered) && !self.instance.state.phase.has_ended()
+            }
+        };
+        self.is_from_cache && is_turned_away
     }
 
     pub(crate) fn definition_name(&self) -> &str {

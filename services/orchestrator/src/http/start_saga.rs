@@ -12,7 +12,11 @@ use makegood_chassis::{
     idempotency::{self, Answer, Post},
     problem::Problem,
 };
-use makegood_contracts::{account::Account, id::SagaId, orchestrator::StartSaga, plain_text::is_plain_text};
+use makegood_contracts::{
+    account::Account,
+    id::SagaId,
+    orchestrator::{MAX_SEARCHED, StartSaga, is_searchable},
+};
 use makegood_saga::{event::Event, state::State as SagaState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -23,8 +27,13 @@ use uuid::Uuid;
 use super::Admin;
 use crate::{definitions::Definitions, driver::Working, outgoing::Outgoing, saga_cache::Instance, saga_store};
 
-/// Longest `reference` and `customer`: they are indexed, to be searched for.
-const MAX_SEARCHED: usize = 255;
+/// Definitions whose sagas belong to a row of the order service, and the requests that write it. Begun without one, they would
+/// find nothing.
+const BEGUN_OTHERWISE: &[(&str, &str)] = &[
+    ("checkout", "POST /v1/checkouts"),
+    ("cancel-order", "POST /v1/orders/{id}/cancel"),
+    ("return-order", "POST /v1/orders/{id}/returns"),
+];
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -102,7 +111,7 @@ fn checked(new: NewSaga, account: Account, traceparent: String) -> Result<StartS
         None => Uuid::now_v7(),
     };
     for (pointer, text) in [("/reference", Some(&new.reference)), ("/customer", new.customer.as_ref())] {
-        if text.is_some_and(|text| !is_plain_text(text, MAX_SEARCHED)) {
+        if text.is_some_and(|text| !is_searchable(text)) {
             let detail = format!("write 1 to {MAX_SEARCHED} characters, none of them a control character");
             return Err(Problem::invalid(pointer, detail));
         }
@@ -136,6 +145,10 @@ async fn insert(
     start: &StartSaga,
     now: time::OffsetDateTime,
 ) -> Result<(Answer, Outgoing), Problem> {
+    if let Some((name, request)) = BEGUN_OTHERWISE.iter().find(|(name, _)| *name == start.definition) {
+        let detail = format!("a `{name}` is begun by `{request}`, together with what it is about");
+        return Err(Problem::invalid("/definition", detail));
+    }
     let Some(definition) = definitions.newest(&start.definition) else {
         let detail = format!("there is no definition `{}`", start.definition);
         return Err(Problem::invalid("/definition", detail));

@@ -68,6 +68,7 @@ fn explained(error: anyhow::Error, before: &Summary) -> anyhow::Error {
 }
 
 fn told(before: &Summary, done: &str, after: &Moved) -> String {
+    let done = if after.revision == before.revision { "nothing has changed: it had that already" } else { done };
     let step = after.step.as_deref().map(|step| format!(" at {step}")).unwrap_or_default();
     format!(
         "{} ({} v{}, {}): {done}\n  was {}, revision {}\n  is  {}{step}, revision {}\n",

@@ -68,7 +68,10 @@ fn parked(id: &str, step: Option<&Step>, why: &str) -> Vec<Advice> {
                 "You know what it waits for",
                 command("signal", id, &format!("{} --payload '{{…}}'", step.step)),
             ),
-            Advice::run("It should wait on, without a deadline", command("retry", id, "")),
+            Advice::run(
+                "It should wait for as long again (not possible where its deadline is a point in time)",
+                command("retry", id, ""),
+            ),
         ];
     }
     let again = Advice::run(when_to_ask_again(step, why), command("retry", id, ""));

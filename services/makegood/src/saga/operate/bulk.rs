@@ -222,7 +222,10 @@ async fn begin<O: Operation>(start: Start<O>) -> anyhow::Result<()> {
     }
     if matches == 0 {
         progress::say("no saga matches: nothing to do");
-        return Ok(());
+        return match start.output {
+            Output::Json => print_json(&dry),
+            Output::Table => Ok(()),
+        };
     }
     if !start.yes && !confirmed(&format!("{} {}?", O::ACTION, sagas(matches)))? {
         progress::say("nothing was done");

@@ -1,5 +1,7 @@
 //! A saga's timeline in words, for somebody who has never seen one.
 
+use std::collections::HashSet;
+
 use makegood_contracts::{command::Direction, reply::Outcome};
 use serde_json::Value;
 
@@ -28,6 +30,7 @@ pub(super) struct Detail {
 
 /// The whole timeline, day by day.
 pub(super) fn timeline(entries: &[Entry], detail: Detail) -> anyhow::Result<String> {
+    let contradictions = contradictions(entries);
     let mut rows = Vec::new();
     let mut day = None;
     for part in parts(entries, detail.all) {
@@ -38,6 +41,10 @@ pub(super) fn timeline(entries: &[Entry], detail: Detail) -> anyhow::Result<Stri
                     rows.push(vec![Styled::faint(date.format(DAY)?)]);
                 }
                 rows.extend(entry_rows(entry, detail)?);
+                if contradictions.contains(&entry.revision) {
+                    let told = "  the step was done before: this contradicts it, and changes nothing";
+                    rows.push(vec![Styled::plain(""), Styled::plain(""), Styled::faint(told)]);
+                }
             }
             Part::Left(count) => {
                 let left = format!("… {count} more like these (--all shows them)");
@@ -46,6 +53,22 @@ pub(super) fn timeline(entries: &[Entry], detail: Detail) -> anyhow::Result<Stri
         }
     }
     Ok(columns(&rows))
+}
+
+/// The revisions of answers that came to a step which was done already: a repetition is not in the log, so these say something else.
+fn contradictions(entries: &[Entry]) -> HashSet<i64> {
+    let mut done = HashSet::new();
+    let mut contradictions = HashSet::new();
+    for entry in entries {
+        if let Ok(Event::Replied { step, direction: Direction::Do, outcome }) = entry.event() {
+            if done.contains(&step) {
+                contradictions.insert(entry.revision);
+            } else if matches!(outcome, Outcome::Done { .. }) {
+                done.insert(step);
+            }
+        }
+    }
+    contradictions
 }
 
 /// One entry: when, which revision it made, what happened, and below it what was sent because of it.
@@ -79,8 +102,7 @@ pub(super) fn happened(entry: &Entry) -> String {
         Event::Replied { step, direction, outcome } => replied(&step, direction, &outcome),
         Event::Signalled { signal, .. } => format!("the signal {signal} came"),
         Event::Cancelled { code, detail } => format!("it was called off: {code}: {detail}"),
-        Event::Woke if entry.sent.is_empty() => "a deadline passed".to_owned(),
-        Event::Woke => "no answer in time, or the pause after a failure is over: asked again".to_owned(),
+        Event::Woke => woke(&entry.sent).to_owned(),
         Event::Recovered => "the orchestrator started anew or reconnected: what was out is sent again".to_owned(),
         Event::Retried(by) => by_hand("had it sent again at once", &by),
         Event::CompensationForced(by) => by_hand("turned it around", &by),
@@ -90,6 +112,18 @@ pub(super) fn happened(entry: &Entry) -> String {
         Event::Resolved { step, by } => by_hand(&format!("settled {step} by hand"), &by),
         Event::StepSkipped { step, by } => by_hand(&format!("had it go on without {step}"), &by),
         Event::VersionMoved { to, by } => by_hand(&format!("moved it to version {to} of its definition"), &by),
+    }
+}
+
+/// What a time that came has led to, by what was sent: a first sending goes on or turns around, a later one asks again.
+fn woke(sent: &[Sent]) -> &'static str {
+    match sent {
+        [] => "a deadline passed",
+        [first, ..] if sent.iter().all(|sent| sent.attempt == 1) => match first.direction {
+            Direction::Do => "a deadline passed: it goes on",
+            Direction::Undo => "a deadline passed: it turns around",
+        },
+        [_, ..] => "no answer in time, or the pause after a failure is over: asked again",
     }
 }
 
@@ -259,6 +293,29 @@ mod tests {
         );
         let told = timeline(&entries[3..4], Detail { payloads: true, all: false }).expect("it can be told");
         assert!(told.contains("{\"box\":7}") && told.contains("key k:ship:do, payload {\"of\":1}"), "{told}");
+    }
+
+    #[test]
+    fn a_time_that_came_is_told_by_what_it_led_to() {
+        let woke = |sent| happened(&entry(2, json!({"event": "woke"}), sent));
+        assert_eq!(woke(json!([])), "a deadline passed");
+        assert_eq!(woke(sent("pack", "undo", 1)), "a deadline passed: it turns around");
+        assert_eq!(woke(sent("ship", "do", 1)), "a deadline passed: it goes on");
+        assert!(woke(sent("pack", "undo", 2)).ends_with("asked again"));
+    }
+
+    #[test]
+    fn an_answer_to_a_step_that_was_done_is_marked() {
+        let replied = |revision, outcome| {
+            let event =
+                json!({"event": "replied", "step": "pack", "direction": "do", "attempt": 1, "outcome": outcome});
+            entry(revision, event, json!([]))
+        };
+        let refused = json!({"status": "refused", "code": "no", "detail": "changed my mind"});
+        let entries = [replied(1, json!({"status": "done", "output": 1})), replied(2, refused)];
+        let told = timeline(&entries, Detail::default()).expect("it can be told");
+        assert_eq!(told.matches("contradicts").count(), 1, "{told}");
+        assert!(uncoloured(&told).trim_end().ends_with("changes nothing"), "{told}");
     }
 
     #[test]

@@ -55,6 +55,10 @@ async fn a_parked_step_is_retried_or_settled_by_hand() {
     let mut shop = Shop::open().await;
     let (retried, resolved) = (shop.parked().await, shop.parked().await);
     assert_eq!(shop.operate(retried, "retry", json!({})).await.1["state"], "running");
+    // The driver has it at hand as it was before the operator came.
+    shop.reply(retried, "seat", Direction::Do, Outcome::defect("still no such train")).await;
+    assert_eq!(shop.saga(retried).await["reason"]["detail"], "still no such train");
+    assert_eq!(shop.operate(retried, "retry", json!({})).await.1["state"], "running");
     let (_, answer) = shop.operate(resolved, "resolve", json!({"step": "seat", "output": {"number": 3}})).await;
     assert_eq!((&answer["state"], &answer["step"]), (&json!("waiting"), &json!("consent")));
     assert_eq!(shop.saga(resolved).await["context"]["seat"]["number"], 3);

@@ -62,12 +62,40 @@ async fn a_saga_is_started_once_for_each_id_and_with_one_content() {
 }
 
 #[tokio::test]
+async fn a_saga_whose_first_step_cannot_begin_is_parked_as_it_starts() {
+    let database = TestDatabase::create("orchestrator", &MIGRATOR).await;
+    let shop = open_shop(&database).await;
+    let wait = "saga: wait\nversion: 1\nsteps:\n  - { step: go, await: go, deadline: $.input.until, on_deadline: compensate }\n";
+    sqlx::query("insert into definition (name, version, yaml, sha256) values ('wait', 1, $1, $2)")
+        .bind(wait)
+        .bind(sha2::Sha256::digest(wait).to_vec())
+        .execute(&database.db)
+        .await
+        .expect("writes a definition");
+    for (definition, input, why) in [
+        ("wait", json!({}), "finds no RFC 3339 time"),
+        ("wait", json!({"until": "soon"}), "finds no RFC 3339 time"),
+        ("trip", json!({"note": "x".repeat(300_000)}), "262144 are allowed"),
+    ] {
+        let id = SagaId::from_uuid(Uuid::now_v7()).to_string();
+        let body = json!({"id": id, "definition": definition, "reference": "r", "input": input});
+        let (status, _, told) = shop.send(&shop.admin, (Method::POST, "/v1/admin/sagas"), &[], body).await;
+        assert_eq!((status, &told["state"]), (StatusCode::CREATED, &json!("parked")), "{told}");
+        let path = format!("/v1/admin/sagas/{id}");
+        let (_, _, saga) = shop.send(&shop.admin, (Method::GET, path.as_str()), &[], Value::Null).await;
+        assert!(saga["reason"]["detail"].as_str().is_some_and(|detail| detail.contains(why)), "{saga}");
+    }
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
 async fn a_start_that_makes_no_sense_is_refused_with_the_place() {
     let database = TestDatabase::create("orchestrator", &MIGRATOR).await;
     let shop = open_shop(&database).await;
     for (field, value, status, pointer) in [
         ("id", json!("chk_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f"), 422, json!("/id")),
         ("definition", json!("cruise"), 422, json!("/definition")),
+        ("definition", json!("checkout"), 422, json!("/definition")),
         ("reference", json!(""), 422, json!("/reference")),
         ("customer", json!("a\u{1}"), 422, json!("/customer")),
         ("input", json!({"account_id": Uuid::now_v7()}), 422, json!("/input/account_id")),

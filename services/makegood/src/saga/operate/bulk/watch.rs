@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::bail;
+use anyhow::ensure;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::time::Instant;
@@ -69,15 +69,12 @@ fn counts(operation: &BulkOperation) -> String {
 }
 
 fn judged(operation: &BulkOperation) -> anyhow::Result<()> {
-    if operation.refused > 0 {
-        progress::say(&format!(
-            "{} could not do that, or did not match any more, when their turn came: they are as they were",
-            operation.refused
-        ));
-    }
-    if operation.failed > 0 {
-        bail!("{} failed and are as they were; the same command tries again what still matches", operation.failed);
-    }
+    let refused = (operation.refused > 0)
+        .then(|| format!("{} could not do that, or did not match any more, when their turn came", operation.refused));
+    let failed = (operation.failed > 0)
+        .then(|| format!("{} failed, and the same command tries again what still matches", operation.failed));
+    let told: Vec<String> = [refused, failed].into_iter().flatten().collect();
+    ensure!(told.is_empty(), "{}: they are as they were", told.join("; "));
     Ok(())
 }
 
