@@ -39,6 +39,7 @@ async fn poison(system: &System) -> Letters {
     let command = json!({"key": stranger, "attempt": 1, "reply_to": "reply.0", "payload": misfit});
     let half = json!({"key": stranger});
     let reply = json!({"key": stranger, "attempt": 1, "outcome": {"status": "done"}});
+    let nul = json!({"id": "\0"}).to_string();
     let garbage = "\u{1}no JSON at all";
     let mut letters = Letters::new();
     let jetstream = system.jetstream().await;
@@ -57,6 +58,8 @@ async fn poison(system: &System) -> Letters {
         ("orchestrator", "reply.0", format!("[{half}]"), half.to_string()),
         ("orchestrator", "reply.0", format!("[{half},{reply}]"), half.to_string()),
         ("cart", "evt.product.priced.v1", garbage.to_owned(), garbage.to_owned()),
+        // Whoever cannot read it repeats the NUL in the reason.
+        ("cart", "evt.product.priced.v1", format!("[{nul}]"), nul.clone()),
         ("order", "evt.shipment.shipped.v1", format!("[{half}]"), half.to_string()),
     ] {
         jetstream.publish(subject, body).await;

@@ -17,6 +17,11 @@ use crate::backoff::Backoff;
 /// What is kept of a payload: enough to see what it was, bounded so that garbage fills no disk.
 const KEPT_BYTES: usize = 64 * 1024;
 
+/// Subjects are listed, and made from what a message says of itself: enough for any of ours.
+const MAX_SUBJECT: usize = 255;
+/// A reason repeats what could not be read.
+const MAX_REASON: usize = 10_000;
+
 /// A message, or one command out of a message, that was parked.
 #[derive(Debug)]
 pub struct DeadLetter<'a> {
@@ -44,13 +49,33 @@ pub async fn park(db: &PgPool, shutdown: &Shutdown, letter: DeadLetter<'_>) -> b
 
 async fn insert(db: &PgPool, letter: &DeadLetter<'_>) -> Result<(), sqlx::Error> {
     let kept = &letter.payload[..letter.payload.len().min(KEPT_BYTES)];
+    let (subject, reason) = (storable(letter.subject, MAX_SUBJECT), storable(&letter.reason, MAX_REASON));
     sqlx::query("insert into dead_letter (id, subject, payload, reason, deliveries) values ($1, $2, $3, $4, $5)")
         .bind(uuid::Uuid::now_v7())
-        .bind(letter.subject)
+        .bind(subject)
         .bind(kept)
-        .bind(&letter.reason)
+        .bind(reason)
         .bind(letter.deliveries)
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// A text that the table takes, whatever was said in a message: parking must not fail for what is parked.
+fn storable(text: &str, max_chars: usize) -> String {
+    text.chars()
+        .take(max_chars)
+        .map(|letter| if letter == '\0' { char::REPLACEMENT_CHARACTER } else { letter })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_was_said_can_be_stored() {
+        assert_eq!(storable("a\0b", 9), "a\u{fffd}b");
+        assert_eq!(storable(&"é".repeat(10), 9), "é".repeat(9));
+    }
 }

@@ -15,7 +15,7 @@ mod delivery;
 mod handled;
 mod once;
 
-pub(crate) use once::is_transient;
+pub use once::is_transient;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
@@ -53,6 +53,9 @@ const SMALL_BATCH_BYTES: usize = 16 * 1024;
 const MAX_REPLYING: usize = 16;
 /// Batches of a calling verb under way at once: bounds the load on the outside.
 const MAX_CALLING: usize = 32;
+
+/// An outcome may be as large as a saga's whole context (docs/saga-language.md), which would refuse more.
+const MAX_OUTCOME_BYTES: usize = 256 * 1024;
 
 /// One command with its input read.
 #[derive(Debug, Clone)]
@@ -298,8 +301,11 @@ async fn send_replies(worker: &Worker, answers: Vec<Answer>) -> bool {
         by_address.entry(reply_to).or_default().push(reply);
     }
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-    for (address, replies) in by_address {
+    for (address, mut replies) in by_address {
         while let Err(error) = worker.bus.publish_all(&address, &replies).await {
+            if replace_oversized(&mut replies) {
+                continue;
+            }
             tracing::warn!(error = format!("{error:#}"), "replies could not be published; trying again");
             tokio::select! {
                 () = tokio::time::sleep(backoff.next_delay()) => {}
@@ -308,6 +314,22 @@ async fn send_replies(worker: &Worker, answers: Vec<Answer>) -> bool {
         }
     }
     true
+}
+
+/// Makes a defect of each reply that is larger than any saga takes, since NATS may take it even less. Looked at only when a reply could
+/// not be published. Whether there was one.
+fn replace_oversized(replies: &mut [Reply]) -> bool {
+    let mut found = false;
+    for reply in replies {
+        let bytes = serde_json::to_vec(&reply.outcome).map_or(0, |json| json.len());
+        if bytes > MAX_OUTCOME_BYTES {
+            tracing::error!(key = %reply.key, bytes, "an answer is too large to be sent, and becomes a failure");
+            let told = format!("its answer has {bytes} bytes, and a saga takes {MAX_OUTCOME_BYTES} at most");
+            reply.outcome = Outcome::defect(told);
+            found = true;
+        }
+    }
+    found
 }
 
 /// Parks messages that name no verb of this service, and acks them: they would never be understood.
@@ -342,6 +364,22 @@ pub async fn reply_later(worker: &Worker, replies: Vec<(StepKey, String, Outcome
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reply_that_no_saga_would_take_becomes_a_defect() {
+        let key = StepKey {
+            saga_id: Uuid::nil(),
+            step: "a".to_owned(),
+            direction: makegood_contracts::command::Direction::Do,
+        };
+        let reply =
+            |output: &str| Reply { key: key.clone(), attempt: 1, outcome: Outcome::Done { output: output.into() } };
+        let mut replies = [reply("small"), reply(&"x".repeat(MAX_OUTCOME_BYTES))];
+        assert!(replace_oversized(&mut replies));
+        assert_eq!(replies[0], reply("small"));
+        assert!(matches!(&replies[1].outcome, Outcome::Failed { retryable: false, .. }));
+        assert!(!replace_oversized(&mut replies));
+    }
 
     #[test]
     fn small_messages_make_one_batch_and_a_large_one_goes_alone() {

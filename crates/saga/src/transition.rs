@@ -59,11 +59,13 @@ pub fn transition(definition: &Definition, state: State, event: &Event, now: Off
     let mut run = Run { definition, now: pause::clock(&state, event, now), state, effects: Vec::new() };
     let logged = run.unacceptable(event);
     let event = logged.as_ref().unwrap_or(event);
-    let verdict = match event {
-        // Whoever is told that a step is pending has nothing to decide: what it answers is heard, and that is all.
-        Event::Replied { step, .. } if definition.tells_pending(step) => Verdict::Ignored,
-        _ if run.state.phase.has_ended() => run.after_the_end(event),
-        _ => run.on(event),
+    // Whoever is told that a step is pending has nothing to decide: what it answers is heard, and that is all.
+    let verdict = if matches!(event, Event::Replied { step, .. } if definition.tells_pending(step)) {
+        Verdict::Ignored
+    } else if run.state.phase.has_ended() {
+        run.after_the_end(event)
+    } else {
+        run.on(event)
     };
     match verdict {
         // A conflict may leave something to undo.

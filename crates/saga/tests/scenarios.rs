@@ -353,6 +353,33 @@ fn a_short_patience_with_a_pending_step_ends_when_it_says() {
     assert_eq!(play.state.wake_at(), Some(T0 + Duration::seconds(20)));
     play.wait();
     assert_eq!(play.state.condition(), Condition::Compensated);
+
+    // Parked for it, and retried by an operator: it has its patience again.
+    let definition = Definition::parse(&yaml.replace("20s }", "20s, pivot: true }")).expect("in order");
+    let pending = || Outcome::Pending { reason: "somebody".into(), detail: json!({}) };
+    let mut play = Play::new(&definition);
+    play.reply("b", Direction::Do, pending());
+    play.wait();
+    assert_eq!(play.state.condition(), Condition::Parked);
+    play.feed(&Event::Retried { actor: "a".into(), reason: "the bank is back".into() });
+    play.reply("b", Direction::Do, pending());
+    assert_eq!(play.state.wake_at(), Some(play.now + Duration::seconds(20)));
+}
+
+#[test]
+fn a_deadline_is_a_time_that_every_clock_can_show_or_the_saga_parks() {
+    let yaml =
+        "saga: a\nversion: 1\nsteps:\n  - { step: go, await: go, deadline: $.input.until, on_deadline: compensate }\n";
+    let definition = Definition::parse(yaml).expect("in order");
+    let begun = |until: &str| {
+        let state = State::new(&definition, Uuid::from_u128(7), json!({"until": until}), BTreeMap::new());
+        transition(&definition, state, &Event::Started, T0).state
+    };
+    assert_eq!(begun("9999-12-31T23:59:59Z").wake_at(), Some(datetime!(9999-12-31 23:59:59 UTC)));
+    assert_eq!(begun("0001-01-01T00:00:00Z").condition(), Condition::Waiting);
+    for none in ["9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59", "0000-12-31T00:00:00Z", "tomorrow", ""] {
+        assert_eq!(begun(none).condition(), Condition::Parked, "{none}");
+    }
 }
 
 #[test]

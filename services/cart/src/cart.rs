@@ -18,6 +18,10 @@ use crate::pricing::{self, NotForSale, Offer, TotalOverflow, WantedLine};
 pub const LINES_MAX: usize = 2_000;
 /// Most pieces of one line, also a constraint of the table; larger is a typing error, not an order.
 pub const QUANTITY_MAX: i64 = 1_000_000;
+/// What a checkout's saga can carry of a cart: its context holds 256 kB (docs/saga-language.md), which 16 are left of for all else.
+const CONTEXT_BYTES: usize = (256 - 16) * 1024;
+/// A line there besides its texts: as the lock's answer, and as what is allocated of it, where its SKU stands once more.
+const CONTEXT_BYTES_PER_LINE: usize = 123;
 /// The version of a cart that was just made.
 pub const FIRST_VERSION: i64 = 1;
 
@@ -134,6 +138,8 @@ pub enum LockRefusal {
     TotalOverflow(#[from] TotalOverflow),
     #[error("the total is zero: there is nothing to pay")]
     NothingToPay,
+    #[error("its lines take some {bytes} bytes, and one checkout carries {CONTEXT_BYTES}: make it several carts")]
+    TooLarge { bytes: usize },
     #[error("the total is {total} by now")]
     Changed { total: Money },
 }
@@ -149,6 +155,7 @@ impl LockRefusal {
             Self::ProductUnavailable { .. } => "product_unavailable",
             Self::TotalOverflow(_) => "total_overflow",
             Self::NothingToPay => "nothing_to_pay",
+            Self::TooLarge { .. } => "cart_too_large",
             Self::Changed { .. } => "cart_changed",
         }
     }
@@ -235,6 +242,10 @@ impl Cart {
         if total.minor_units == 0 {
             return Err(LockRefusal::NothingToPay);
         }
+        let bytes = context_bytes(&lines);
+        if bytes > CONTEXT_BYTES {
+            return Err(LockRefusal::TooLarge { bytes });
+        }
         if expected_total.is_some_and(|expected| expected != total) {
             return Err(LockRefusal::Changed { total });
         }
@@ -259,6 +270,11 @@ impl Cart {
     fn find(&self, name: &str) -> Result<usize, usize> {
         self.lines.binary_search_by(|line| line.name.as_str().cmp(name))
     }
+}
+
+/// What the saga's context needs for these lines, nearly: past its limit the saga would park, and wait for an operator who can do nothing.
+fn context_bytes(lines: &[Line]) -> usize {
+    lines.iter().map(|line| CONTEXT_BYTES_PER_LINE + line.name.len() + 2 * line.sku.len() + line.title.len()).sum()
 }
 
 #[cfg(test)]

@@ -15,13 +15,14 @@ use anyhow::Context as _;
 use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::account::Account;
 use makegood_messaging::worker::Worker;
-use sqlx::{Arguments as _, PgConnection, PgPool, postgres::PgArguments};
+use sqlx::{Arguments as _, Connection as _, PgConnection, PgPool, postgres::PgArguments};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
     definitions::{DefinitionShelf, Definitions},
     every_saga::every_saga,
+    lasting::is_lasting,
     operation::Operation,
     operator::{Operated, Operator, Round},
     outgoing::Outgoing,
@@ -129,7 +130,7 @@ pub(crate) async fn work_batch(
         Outgoing::default()
     } else {
         let definitions = shelf.current().await?;
-        let Round { operated, outgoing } = act(&mut tx, &running, &definitions, &ids, now).await?;
+        let Round { operated, outgoing } = act_apart(&mut tx, &running, &definitions, &ids, now).await?;
         write_progress(&mut tx, &running, &operated).await?;
         outgoing
     };
@@ -147,6 +148,43 @@ async fn next_sagas(tx: &mut PgConnection, running: &Running) -> anyhow::Result<
     .fetch_all(tx)
     .await
     .context("reading the next sagas of a bulk operation")
+}
+
+/// Acts on all of them; and where that would fail for ever, on each of them apart, so that one that cannot be moved fails alone and
+/// holds up neither its operation nor all others.
+async fn act_apart(
+    tx: &mut PgConnection,
+    running: &Running,
+    definitions: &Definitions,
+    ids: &[Uuid],
+    now: OffsetDateTime,
+) -> anyhow::Result<Round> {
+    let mut all = tx.begin().await.context("beginning a batch's part")?;
+    match act(&mut all, running, definitions, ids, now).await {
+        Ok(round) => {
+            all.commit().await.context("keeping a batch's part")?;
+            return Ok(round);
+        }
+        Err(error) if is_lasting(&error) => all.rollback().await.context("giving up a batch's part")?,
+        Err(error) => return Err(error),
+    }
+    let mut together = Round::default();
+    for id in ids {
+        let mut alone = tx.begin().await.context("beginning one saga's part")?;
+        match act(&mut alone, running, definitions, std::slice::from_ref(id), now).await {
+            Ok(Round { operated, outgoing }) => {
+                alone.commit().await.context("keeping one saga's part")?;
+                together.operated.extend(operated);
+                together.outgoing.merge(outgoing);
+            }
+            Err(error) if is_lasting(&error) => {
+                alone.rollback().await.context("giving up one saga's part")?;
+                together.operated.insert(*id, Operated::Failed(format!("{error:#}")));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(together)
 }
 
 async fn act(

@@ -7,7 +7,7 @@
 mod advance;
 mod unplaceable;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use futures::FutureExt as _;
 use makegood_chassis::failpoint::{self, Failpoint};
@@ -24,11 +24,14 @@ use uuid::Uuid;
 
 #[cfg(test)]
 pub(crate) use advance::Begun;
-pub(crate) use advance::{Advance, Working};
+pub(crate) use advance::{Advance, Advanced, LostEveryRace, Working};
 
 use unplaceable::{park_if_senseless, park_refused, park_start, past, startable};
 
-use crate::{definitions::Definitions, due_sagas, inbox::Inbox, outgoing::Outgoing, recovery, saga_cache::SagaCache};
+use crate::{
+    definitions::Definitions, due_sagas, inbox::Inbox, lasting::is_lasting, outgoing::Outgoing, recovery,
+    saga_cache::SagaCache,
+};
 
 /// Messages per source and round. Each may carry up to 256 replies.
 const MAX_MESSAGES: usize = 64;
@@ -150,7 +153,10 @@ impl Driver {
     /// the one that it refuses stands alone, and is parked: no message holds up all sagas.
     async fn settle(&mut self, inbox: Inbox) -> bool {
         let Self { worker, advance, cache, .. } = self;
-        let Some(starts) = startable(worker, &advance.definitions, inbox.starts).await else { return false };
+        let mut unstarted = HashSet::new();
+        let Some(starts) = startable(worker, &advance.definitions, inbox.starts, &mut unstarted).await else {
+            return false;
+        };
         let mut parts = parts_of(&starts);
         while let Some(part) = parts.pop() {
             match until_done(worker, async || advance.start(cache, part).await).await {
@@ -164,6 +170,7 @@ impl Driver {
                 }
                 Settled::Refused(why) => match part {
                     [start] => {
+                        unstarted.insert(start.saga_id);
                         if !park_start(worker, start, why).await {
                             return false;
                         }
@@ -175,11 +182,17 @@ impl Driver {
         }
         let mut parts = parts_of(&inbox.events);
         while let Some(part) = parts.pop() {
-            match until_done(worker, async || advance.apply(cache, part).await).await {
-                Settled::Done(advanced) => {
-                    publish_soon(worker, advanced.outgoing);
-                    for ((saga_id, event), verdict) in part.iter().zip(&advanced.verdicts) {
-                        if !park_if_senseless(worker, *saga_id, event, verdict.as_ref()).await {
+            let applied = until_done(worker, async || {
+                let mut advanced = Advanced::default();
+                let applied = advance.apply(cache, part, &mut advanced).await;
+                // Also when a later round of it failed: what an earlier one wrote is durable.
+                publish_soon(worker, std::mem::take(&mut advanced.outgoing));
+                applied.map(|()| advanced.verdicts)
+            });
+            match applied.await {
+                Settled::Done(verdicts) => {
+                    for ((saga_id, event), verdict) in part.iter().zip(&verdicts) {
+                        if !park_if_senseless(worker, *saga_id, event, verdict.as_ref(), &unstarted).await {
                             return false;
                         }
                     }
@@ -233,24 +246,12 @@ async fn until_done<T>(worker: &Worker, mut work: impl AsyncFnMut() -> anyhow::R
     loop {
         match work().await {
             Ok(done) => return Settled::Done(done),
-            Err(error) if is_refusal(&error) => return Settled::Refused(format!("{error:#}")),
+            Err(error) if is_lasting(&error) => return Settled::Refused(format!("{error:#}")),
             Err(error) => tracing::warn!(error = format!("{error:#}"), "sagas could not be moved; trying again"),
         }
         tokio::select! {
             () = tokio::time::sleep(backoff.next_delay()) => {}
             () = worker.shutdown.token.cancelled() => return Settled::Shutdown,
         }
-    }
-}
-
-/// Whether the data is what the database refuses, so that it would refuse it for ever: data exceptions, broken constraints and
-/// exceeded limits (classes 22, 23 and 54 of SQLSTATE, PostgreSQL's appendix A), and what cannot be read back.
-fn is_refusal(error: &anyhow::Error) -> bool {
-    match error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()) {
-        Some(sqlx::Error::Database(told)) => {
-            told.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
-        }
-        Some(sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }) => true,
-        Some(_) | None => false,
     }
 }

@@ -27,6 +27,7 @@ mod saga_dropping;
 mod saga_retention;
 
 mod bulk_operation_work;
+mod lasting;
 mod operation;
 mod operator;
 mod ownership;

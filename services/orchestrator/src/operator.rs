@@ -57,6 +57,7 @@ pub(crate) enum Operated {
 }
 
 /// What became of all of them, and what is to be published once the transaction is committed.
+#[derive(Default)]
 pub(crate) struct Round {
     pub(crate) operated: HashMap<Uuid, Operated>,
     pub(crate) outgoing: Outgoing,

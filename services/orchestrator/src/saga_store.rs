@@ -326,6 +326,15 @@ pub(crate) async fn take_due(db: &PgPool, limit: i64) -> Result<Vec<(Uuid, i32)>
     .await
 }
 
+/// Has a saga that could not be moved wait for a minute: the longest for which it is still listed as stuck by its step's age.
+pub(crate) async fn put_off(db: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query("update saga set wake_at = now() + interval '1 minute' where id = $1 and wake_at is not null")
+        .bind(id)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// The live saga with the highest id.
 pub(crate) async fn newest_live(db: &PgPool) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar("select id from saga order by id desc limit 1").fetch_optional(db).await

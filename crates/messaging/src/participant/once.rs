@@ -18,6 +18,9 @@ use crate::{
     dead_letter::{self, DeadLetter},
 };
 
+/// Between attempts to read what is decided already.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Action,
@@ -178,6 +181,8 @@ where
             Ok(known) => known,
             Err(error) => {
                 tracing::warn!(%error, "the barrier could not be read; trying again");
+                // What lasts must not be tried as fast as it fails.
+                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 return jobs;
             }
         };
@@ -220,7 +225,7 @@ fn sort(error: anyhow::Error) -> Setback {
 }
 
 /// Whether the same statement may well succeed later: connection trouble, serialization failures, shutdowns.
-pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
+pub fn is_transient(error: &sqlx::Error) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "sqlx::Error is non-exhaustive")]
     match error {
         sqlx::Error::Io(_)

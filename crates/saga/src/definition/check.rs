@@ -331,7 +331,10 @@ impl<'a> Check<'a> {
             Some(_) | None => {
                 self.complain(
                     text.place,
-                    format!("{field} `{}`: write a whole number and ms, s, m, h or d, such as `30s`", text.value),
+                    format!(
+                        "{field} `{}`: write a whole number and ms, s, m, h or d, such as `30s`, and 36500d at most",
+                        text.value
+                    ),
                 );
                 default
             }

@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
-/// None when it is no whole number followed by ms, s, m, h or d.
+/// A hundred years: longer than anybody waits, and what a clock can add to any time that it shows.
+const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+
+/// None when it is no whole number followed by ms, s, m, h or d, or longer than a hundred years (`36500d`).
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;
     let seconds = |factor: u64| number.checked_mul(factor).map(Duration::from_secs);
-    match unit {
+    let duration = match unit {
         "ms" => Some(Duration::from_millis(number)),
         "s" => seconds(1),
         "m" => seconds(60),
         "h" => seconds(60 * 60),
         "d" => seconds(24 * 60 * 60),
         _ => None,
-    }
+    };
+    duration.filter(|duration| *duration <= LONGEST)
 }
 
 /// As people write it: in the largest unit that needs no fraction.
@@ -41,7 +45,8 @@ mod tests {
     fn durations_are_a_number_and_a_unit() {
         assert_eq!(parse("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(parse("15m"), Some(Duration::from_secs(900)));
-        for text in ["", "s", "5", "1.5s", "-1s", "5 s", "99999999999999999999s", "18446744073709551615d"] {
+        assert_eq!(parse("36500d"), Some(LONGEST));
+        for text in ["", "s", "5", "1.5s", "-1s", "5 s", "99999999999999999999s", "18446744073709551615d", "36501d"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -2,7 +2,7 @@
 
 use makegood_contracts::{command::Direction, orchestrator::Reason, reply::Outcome};
 use serde_json::Value;
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use super::{Run, Verdict};
 use crate::{
@@ -72,7 +72,11 @@ impl Run<'_> {
         match deadline {
             Deadline::After(duration) => Some(self.now + *duration),
             Deadline::At(path) => match path.evaluate_single(&self.state.context)? {
-                Value::String(text) => OffsetDateTime::parse(&text, &Rfc3339).ok(),
+                Value::String(text) => {
+                    let time = OffsetDateTime::parse(&text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
+                    // RFC 3339 writes the years 0 to 9999, and PostgreSQL has no year 0.
+                    (1..=9999).contains(&time.year()).then_some(time)
+                }
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
             },
         }

@@ -59,6 +59,10 @@ impl Run<'_> {
         self.state.parked = None;
         for index in retried {
             self.state.steps[index].failures = 0;
+            if Some(index) == parked {
+                // It may have parked because it was pending for too long. One that still waits keeps its end.
+                self.state.steps[index].pending_until = None;
+            }
             if self.state.steps[index].status == Status::Waiting {
                 // An await that parked at its deadline waits for as long once more.
                 self.state.steps[index].due = self.await_deadline(index);

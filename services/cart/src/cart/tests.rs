@@ -100,3 +100,20 @@ fn each_refusal_of_a_lock_has_its_code_and_leaves_the_cart_alone() {
         assert_eq!((refusal.code(), cart), (code, before));
     }
 }
+
+#[test]
+fn a_cart_that_no_saga_could_carry_is_refused_and_stays_open() {
+    let lock = |count: usize, title: &str| {
+        let lines: Vec<Line> = (0..count).map(|n| line(&format!("{n:05}"), 1)).collect();
+        let offer = Some(Offer { title: title.to_owned(), active: true, price_minor: Some(1) });
+        let mut cart = cart(&lines);
+        (cart.lock(SAGA, None, &vec![offer; count]), cart.state)
+    };
+    // The largest order of the data that we replay, with a title as long as its longest.
+    let longest = "CHILDRENS CUTLERY RETROSPOT RED PINK";
+    assert!(lock(1_114, longest).0.is_ok());
+    for (count, title) in [(LINES_MAX, longest), (600, &"x".repeat(500))] {
+        let (refused, state) = lock(count, title);
+        assert_eq!((refused.expect_err("too large").code(), state), ("cart_too_large", State::Open), "{count}");
+    }
+}

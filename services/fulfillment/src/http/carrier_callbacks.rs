@@ -20,7 +20,7 @@ use makegood_contracts::{
 use makegood_messaging::event_log::{self, NewEvent};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 use crate::shipment::{State as ShipmentState, Step};
@@ -97,6 +97,10 @@ fn validate(events: &[CarrierEvent]) -> Result<(), Problem> {
                     format!("It must have 1 to {TEXT_LENGTH_MAX} characters, none of them a control character.");
                 return Err(Problem::invalid(&format!("/events/{index}/{field}"), detail));
             }
+        }
+        if event.occurred_at.checked_to_offset(UtcOffset::UTC).is_none_or(|at| at.year() < 1) {
+            let detail = "In UTC it must lie in the years 1 to 9999.".to_owned();
+            return Err(Problem::invalid(&format!("/events/{index}/occurred_at"), detail));
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use makegood_chassis::clock::DbClock;
-use makegood_contracts::orchestrator::StartSaga;
+use makegood_contracts::{orchestrator::StartSaga, reply::Outcome};
 use makegood_messaging::at_hand::AtHand;
 use makegood_saga::{
     definition::Definition,
@@ -43,6 +43,11 @@ pub(crate) struct Advanced {
     pub(crate) verdicts: Vec<Option<Verdict>>,
 }
 
+/// Other replicas were quicker each time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} events lost every race for their saga's revision")]
+pub(crate) struct LostEveryRace(pub(crate) usize);
+
 /// What came of starts.
 #[derive(Default)]
 pub(crate) struct Begun {
@@ -66,18 +71,23 @@ impl Advance {
     /// Applies events, in order per saga. Everything is durable when it returns.
     ///
     /// # Errors
-    /// The database. A part may have been written; the same call may be made again, since an event that was applied is
-    /// ignored by the state that it made, and what it sent is sent again at its deadline.
-    pub(crate) async fn apply(&self, cache: &mut SagaCache, events: &[(Uuid, Event)]) -> anyhow::Result<Advanced> {
-        let mut advanced = Advanced { verdicts: vec![None; events.len()], ..Advanced::default() };
+    /// The database. A part may have been written, and what follows from that is in `advanced` all the same. The call may be made
+    /// again, since an event that was applied is ignored by the state that it made.
+    pub(crate) async fn apply(
+        &self,
+        cache: &mut SagaCache,
+        events: &[(Uuid, Event)],
+        advanced: &mut Advanced,
+    ) -> anyhow::Result<()> {
+        advanced.verdicts = vec![None; events.len()];
         let mut open: Vec<usize> = (0..events.len()).collect();
         for _ in 0..=MAX_RELOADS {
             if open.is_empty() {
-                return Ok(advanced);
+                return Ok(());
             }
-            open = self.round(cache, events, open, &mut advanced).await?;
+            open = self.round(cache, events, open, advanced).await?;
         }
-        anyhow::bail!("{} events lost every race for their saga's revision", open.len())
+        Err(LostEveryRace(open.len()).into())
     }
 
     /// One round of applying. Returns the places of events whose saga was moved by another replica meanwhile: its write
@@ -292,15 +302,20 @@ impl Working {
     }
 
     /// Whether the event may have been turned away only because another replica, or an operator's request, has moved the saga
-    /// since it was kept at hand: it is read anew and asked again. What the clock brings has its own way of finding that out,
-    /// and repetitions for a saga that has ended are no news to anybody.
+    /// since it was kept at hand: it is read anew and asked again. Repetitions are not, which come by the thousand after a restart:
+    /// a `done` or `pending` that changes nothing has been taken in before, and one that has ended is moved by nobody. What the
+    /// clock brings has its own way of finding that out.
     fn may_be_stale(&self, event: &Event, verdict: &Verdict) -> bool {
+        let is_repetition = if let Event::Replied { step, outcome, .. } = event {
+            matches!(outcome, Outcome::Done { .. } | Outcome::Pending { .. })
+                || self.instance.definition.tells_pending(step)
+        } else {
+            matches!(event, Event::Woke | Event::Recovered)
+        };
         let is_turned_away = match verdict {
             Verdict::Moved | Verdict::Conflict(_) => false,
             Verdict::Unexpected(_) => true,
-            Verdict::Ignored | Verdict::Refused(_) => {
-                !matches!(event, Event::Woke | Event::Recovered) && !self.instance.state.phase.has_ended()
-            }
+            Verdict::Ignored | Verdict::Refused(_) => !is_repetition && !self.instance.state.phase.has_ended(),
         };
         self.is_from_cache && is_turned_away
     }

@@ -1,5 +1,7 @@
 //! What no saga can take: parked as the message that it came as, so that an operator who has mended the cause can send it again.
 
+use std::collections::HashSet;
+
 use makegood_contracts::{
     command::StepKey,
     orchestrator::{
@@ -16,19 +18,21 @@ use makegood_saga::{event::Event, transition::Verdict};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{definitions::Definitions, outgoing::REPLY_PARTITION};
+use crate::{definitions::Definitions, outgoing::REPLY_PARTITION, saga_store};
 
-/// Those that can be started; the others are parked. None when shutdown came first.
+/// Those that can be started; the others are parked, and noted as unstarted. None when shutdown came first.
 pub(super) async fn startable(
     worker: &Worker,
     definitions: &Definitions,
     starts: Vec<StartSaga>,
+    unstarted: &mut HashSet<Uuid>,
 ) -> Option<Vec<StartSaga>> {
     let mut startable = Vec::with_capacity(starts.len());
     for start in starts {
         match unstartable(definitions, &start) {
             None => startable.push(start),
             Some(why) => {
+                unstarted.insert(start.saga_id);
                 if !park_start(worker, &start, why).await {
                     return None;
                 }
@@ -62,18 +66,22 @@ pub(super) async fn park_start(worker: &Worker, start: &StartSaga, reason: Strin
     park(worker, &subject::command(START_SAGA), start, reason).await
 }
 
-/// Parks a reply that no saga, or no step of its saga, has asked for. False when shutdown came first.
+/// Parks a reply that no saga, or no step of its saga, has asked for, and what belongs to a start that was parked just now: sent again
+/// without it, a saga would run that was called off. False when shutdown came first.
 pub(super) async fn park_if_senseless(
     worker: &Worker,
     saga_id: Uuid,
     event: &Event,
     verdict: Option<&Verdict>,
+    unstarted: &HashSet<Uuid>,
 ) -> bool {
-    let Event::Replied { step, .. } = event else { return true };
-    let reason = match verdict {
-        None => format!("a reply to step `{step}` of saga {saga_id}, which does not exist"),
-        Some(Verdict::Unexpected(why)) => format!("a reply to saga {saga_id}: {why}"),
-        Some(Verdict::Moved | Verdict::Ignored | Verdict::Conflict(_) | Verdict::Refused(_)) => return true,
+    let reason = match (event, verdict) {
+        (_, None) if unstarted.contains(&saga_id) => format!("the start of saga {saga_id} is a dead letter too"),
+        (Event::Replied { step, .. }, None) => {
+            format!("a reply to step `{step}` of saga {saga_id}, which does not exist")
+        }
+        (Event::Replied { .. }, Some(Verdict::Unexpected(why))) => format!("a reply to saga {saga_id}: {why}"),
+        (_, Some(_) | None) => return true,
     };
     park_event(worker, saga_id, event, reason).await
 }
@@ -95,8 +103,8 @@ async fn park_event(worker: &Worker, saga_id: Uuid, event: &Event, reason: Strin
         Event::Cancelled { code, detail } => {
             park(worker, &subject::command(CANCEL_SAGA), &CancelSaga { saga_id, code, detail }, reason).await
         }
-        // Nobody has sent these: the clock, a restart and operators' requests, which are answered otherwise. The saga keeps its
-        // timer, so it is tried again, and listed as stuck meanwhile.
+        // Nobody has sent these: the clock, a restart and operators' requests, which are answered otherwise. The saga is tried
+        // again, and with a pause: each time the others of its batch pay for finding it.
         Event::Started
         | Event::Woke
         | Event::Recovered
@@ -108,7 +116,10 @@ async fn park_event(worker: &Worker, saga_id: Uuid, event: &Event, reason: Strin
         | Event::CancelledByOperator { .. }
         | Event::VersionMoved { .. }
         | Event::Resolved { .. } => {
-            tracing::error!(%saga_id, reason, "a saga cannot be moved");
+            tracing::error!(%saga_id, reason, "a saga cannot be moved; it is tried again in a minute");
+            if let Err(error) = saga_store::put_off(&worker.db, saga_id).await {
+                tracing::warn!(%saga_id, %error, "a saga that cannot be moved was not put off either");
+            }
             true
         }
     }

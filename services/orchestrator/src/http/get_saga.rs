@@ -11,10 +11,17 @@ use makegood_chassis::{
     extract::Path,
     problem::Problem,
 };
-use makegood_contracts::command::{Direction, StepKey};
-use makegood_saga::{definition::Definition, event::Event, state::State as SagaState};
+use makegood_contracts::{
+    command::{Direction, StepKey},
+    reply::Outcome,
+};
+use makegood_saga::{
+    definition::{Definition, pending_name},
+    event::Event,
+    state::State as SagaState,
+};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -192,12 +199,17 @@ fn timeline(definitions: &Definitions, instance: &Instance, log: Vec<LogRow>) ->
         pin(&mut then, first.0);
     }
     let mut entries = Vec::with_capacity(log.len());
+    let mut is_paused = false;
     for row in log {
         if let Some((_, to)) = moved(&row.event) {
             pin(&mut then, to);
         }
         saga_store::learn(&mut then.state.context, row.event.clone());
-        let sent = row.sent.into_iter().map(|sent| sent_command(&then, sent)).collect::<anyhow::Result<_>>()?;
+        is_paused =
+            matches!(row.event, Event::Paused { .. }) || is_paused && !matches!(row.event, Event::Resumed { .. });
+        let mut sent =
+            row.sent.into_iter().map(|sent| sent_command(&then, sent)).collect::<anyhow::Result<Vec<_>>>()?;
+        sent.extend(told_that_pending(&then, &row.event).filter(|_| !is_paused));
         entries.push(TimelineEntry {
             revision: row.revision,
             at: row.at,
@@ -226,6 +238,24 @@ fn moved(event: &Event) -> Option<(u32, u32)> {
         | Event::CancelledByOperator { .. }
         | Event::Resolved { .. } => None,
     }
+}
+
+/// Who was told that a step is pending: that is not stored, since it follows from the answer. A paused saga tells nobody.
+fn told_that_pending(then: &Instance, event: &Event) -> Option<SentCommand> {
+    let Event::Replied { step, direction, outcome: Outcome::Pending { reason, detail }, .. } = event else {
+        return None;
+    };
+    let index = then.definition.index_of(step).filter(|_| *direction == Direction::Do)?;
+    let command = then.definition.command_at(index)?.pending.clone()?;
+    let key = StepKey { saga_id: then.state.saga_id, step: pending_name(step), direction: Direction::Do };
+    Some(SentCommand {
+        direction: key.direction.as_str().to_owned(),
+        attempt: 1,
+        command,
+        key: key.to_string(),
+        step: key.step,
+        payload: json!({ "reason": reason, "detail": detail }),
+    })
 }
 
 fn sent_command(then: &Instance, sent: Sent) -> anyhow::Result<SentCommand> {

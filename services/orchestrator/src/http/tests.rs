@@ -23,7 +23,11 @@ use uuid::Uuid;
 
 use super::router;
 use crate::{
-    Config, MIGRATOR, definitions::DefinitionShelf, driver::Advance, invariants::INVARIANTS, saga_cache::SagaCache,
+    Config, MIGRATOR,
+    definitions::DefinitionShelf,
+    driver::{Advance, Advanced},
+    invariants::INVARIANTS,
+    saga_cache::SagaCache,
 };
 
 /// A seat, a wait for consent, a room that needs the seat's number, and the charge, from which there is no way back.
@@ -33,7 +37,7 @@ version: 1
 steps:
   - { step: seat, command: trains.hold_seat, compensate: trains.release_seat }
   - { step: consent, await: consent, deadline: 1h, on_deadline: compensate }
-  - { step: room, command: hotels.hold_room, compensate: hotels.release_room, input: { seat: $.seat.number } }
+  - { step: room, command: hotels.hold_room, compensate: hotels.release_room, pending: trips.ask, input: { seat: $.seat.number } }
   - { step: charge, command: banks.charge, pivot: true }
 ";
 /// The same with an insurance after the consent.
@@ -118,7 +122,7 @@ impl Shop {
     }
 
     async fn feed(&mut self, id: Uuid, event: Event) {
-        self.advance.apply(&mut self.cache, &[(id, event)]).await.expect("is written");
+        self.advance.apply(&mut self.cache, &[(id, event)], &mut Advanced::default()).await.expect("is written");
     }
 
     async fn reply(&mut self, id: Uuid, step: &str, direction: Direction, outcome: Outcome) {

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use http::StatusCode;
+use makegood_contracts::plain_text::is_plain_text;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -83,11 +84,31 @@ struct Answer {
     redirect_url: Option<String>,
 }
 
+/// Longest text of an answer, in characters: longer than any reference or code, and than the address of a challenge.
+const MAX_TEXT: usize = 2_048;
+
+impl Answer {
+    /// Its texts are stored, indexed and shown, and an answer whose texts cannot be must not spoil the others that are settled with it.
+    fn check_texts(&self) -> anyhow::Result<()> {
+        for (field, text) in [
+            ("provider_reference", &self.provider_reference),
+            ("code", &self.code),
+            ("decline_code", &self.decline_code),
+            ("redirect_url", &self.redirect_url),
+        ] {
+            let is_usable = text.as_ref().is_none_or(|text| is_plain_text(text, MAX_TEXT));
+            anyhow::ensure!(is_usable, "the provider's `{field}` is not 1 to {MAX_TEXT} printable characters");
+        }
+        Ok(())
+    }
+}
+
 /// What an answer about an operation says. Only a 2xx with a body that is understood says anything, and nothing is
 /// understood that speaks of another amount than was asked for.
 pub(super) fn read(operation: &Operation, status: StatusCode, body: &[u8]) -> anyhow::Result<Said> {
     anyhow::ensure!(status.is_success(), "the provider answered {status}");
     let answer: Answer = serde_json::from_slice(body).context("the provider's answer cannot be read")?;
+    answer.check_texts()?;
     let amount_minor = answer.amount_minor.context("an answer without an amount")?;
     let is_void = operation.kind == Kind::Void;
     anyhow::ensure!(
@@ -154,6 +175,9 @@ mod tests {
             (200, r#"{"status":"processing","amount_minor":100}"#),
             (200, r#"{"status":"succeeded","amount_minor":99,"provider_reference":"ch_1"}"#),
             (200, r#"{"status":"succeeded","provider_reference":"ch_1"}"#),
+            (200, r#"{"status":"succeeded","amount_minor":100,"provider_reference":"ch_\u0000"}"#),
+            (200, r#"{"status":"declined","amount_minor":100,"code":"no\nway"}"#),
+            (200, &format!(r#"{{"status":"declined","amount_minor":100,"code":"{}"}}"#, "x".repeat(2_049))),
         ] {
             assert_eq!(said(Kind::Capture, status, body), None, "{status} {body}");
         }

@@ -86,4 +86,7 @@ fn texts_that_no_carrier_writes_are_refused() {
     for text in ["", "T\n1", &"T".repeat(256)] {
         assert!(validate(&[event(id, text)]).is_err(), "{text:?}");
     }
+    for never in [datetime!(9999-12-31 23:59:59 -23:59), datetime!(0000-01-01 00:00:00 +01:00)] {
+        assert!(validate(&[CarrierEvent { occurred_at: never, ..event(id, "T1") }]).is_err(), "{never}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use makegood_contracts::{command::Direction, reply::Outcome};
+use makegood_saga::definition::FINALLY;
 use serde_json::Value;
 
 use super::{
@@ -120,6 +121,7 @@ fn woke(sent: &[Sent]) -> &'static str {
     match sent {
         [] => "a deadline passed",
         [first, ..] if sent.iter().all(|sent| sent.attempt == 1) => match first.direction {
+            Direction::Do if first.step == FINALLY => "a deadline passed: it ends",
             Direction::Do => "a deadline passed: it goes on",
             Direction::Undo => "a deadline passed: it turns around",
         },

@@ -37,6 +37,12 @@ async fn a_skipped_step_gives_its_stand_in_to_the_next_and_is_undone_if_it_is_do
     let saga = shop.saga(id).await;
     let sent = &saga["timeline"].as_array().expect("a timeline").last().expect("a row")["sent"][0];
     assert_eq!((&sent["step"], &sent["payload"]), (&json!("room"), &json!({"seat": 12})));
+    let pending = Outcome::Pending { reason: "full_house".into(), detail: json!({"until": "noon"}) };
+    shop.reply(id, "room", Direction::Do, pending).await;
+    let saga = shop.saga(id).await;
+    let told = &saga["timeline"].as_array().expect("a timeline").last().expect("a row")["sent"][0];
+    assert_eq!((&told["step"], &told["command"]), (&json!("room.pending"), &json!("trips.ask")), "{told}");
+    assert_eq!(told["payload"], json!({"reason": "full_house", "detail": {"until": "noon"}}));
     // Another replica reads all of that back from the log.
     shop.cache = Default::default();
     shop.done(id, "seat").await;
