@@ -4,6 +4,6 @@
 pub(crate) enum Output {
     /// For people
     Table,
-    /// One JSON document on standard output
+    /// JSON on standard output, for scripts
     Json,
 }
