@@ -11,7 +11,6 @@ use std::{
 /// Longer files are hard to read at one sitting.
 const MAX_LINES: usize = 400;
 /// Scenario by scenario, one table.
-const MAY_BE_LONGER: [&str; 1] = ["crates/saga/tests/scenarios.rs"];
 
 /// The binary puts all services together, which is what it is for.
 const ASSEMBLES_SERVICES: &str = "services/makegood";
@@ -86,13 +85,8 @@ fn every_file_begins_by_saying_why_it_exists() {
 #[test]
 fn files_stay_short() {
     let lengths = sources().into_iter().map(|(name, text)| (name, text.lines().count()));
-    let (long, short): (Vec<_>, Vec<_>) = lengths.partition(|(_, lines)| *lines > MAX_LINES);
-    let is_listed = |name: &str| MAY_BE_LONGER.contains(&name);
-    let offences =
-        long.into_iter().filter(|(name, _)| !is_listed(name)).map(|(name, lines)| format!("{name}: {lines}"));
-    none(offences.collect(), "a file has at most 400 lines");
-    let shrunk = short.into_iter().filter(|(name, _)| is_listed(name)).map(|(name, _)| name);
-    none(shrunk.collect(), "a file that is short enough by now leaves the list of exceptions");
+    let long = lengths.filter(|(_, lines)| *lines > MAX_LINES);
+    none(long.map(|(name, lines)| format!("{name}: {lines}")).collect(), "a file has at most 400 lines");
 }
 
 #[test]
