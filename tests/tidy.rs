@@ -10,7 +10,6 @@ use std::{
 
 /// Longer files are hard to read at one sitting.
 const MAX_LINES: usize = 400;
-/// Scenario by scenario, one table.
 
 /// The binary puts all services together, which is what it is for.
 const ASSEMBLES_SERVICES: &str = "services/makegood";
