@@ -82,8 +82,10 @@ async fn dead_letters(system: &System) -> Letters {
         for (subject, payload, reason) in found {
             assert!(!reason.is_empty(), "{service}: {subject}");
             let mut kept = String::from_utf8(payload).expect("what was said");
-            let said: serde_json::Value = serde_json::from_str(&kept).unwrap_or_default();
-            if let Some(outcome) = said.pointer("/outcome/status").and_then(|status| status.as_str()) {
+            // Garbage is no JSON, and stays as it was said.
+            if let Ok(said) = serde_json::from_str::<Value>(&kept)
+                && let Some(outcome) = said.pointer("/outcome/status").and_then(Value::as_str)
+            {
                 kept = outcome.to_owned();
             }
             *letters.entry((service, subject, kept)).or_default() += 1;

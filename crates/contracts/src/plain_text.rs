@@ -19,7 +19,9 @@ pub fn escapes_nul(json: &[u8]) -> bool {
         if rest[at + 1..].starts_with(b"u0000") {
             return true;
         }
-        rest = rest.get(at + 2..).unwrap_or_default();
+        // A backslash that nothing follows ends no JSON text, and escapes nothing.
+        let Some(behind) = rest.get(at + 2..) else { return false };
+        rest = behind;
     }
     false
 }

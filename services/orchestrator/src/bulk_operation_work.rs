@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::{
     definitions::{DefinitionShelf, Definitions},
     every_saga::every_saga,
-    lasting::is_lasting,
+    lasting::{halve, is_lasting},
     operation::Operation,
     operator::{Operated, Operator, Round},
     outgoing::Outgoing,
@@ -150,8 +150,8 @@ async fn next_sagas(tx: &mut PgConnection, running: &Running) -> anyhow::Result<
     .context("reading the next sagas of a bulk operation")
 }
 
-/// Acts on all of them; and where that would fail for ever, on each of them apart, so that one that cannot be moved fails alone and
-/// holds up neither its operation nor all others.
+/// Acts on all of them; what would fail for ever is halved, so that one that cannot be moved fails alone and holds up neither its
+/// operation nor all others.
 async fn act_apart(
     tx: &mut PgConnection,
     running: &Running,
@@ -159,27 +159,22 @@ async fn act_apart(
     ids: &[Uuid],
     now: OffsetDateTime,
 ) -> anyhow::Result<Round> {
-    let mut all = tx.begin().await.context("beginning a batch's part")?;
-    match act(&mut all, running, definitions, ids, now).await {
-        Ok(round) => {
-            all.commit().await.context("keeping a batch's part")?;
-            return Ok(round);
-        }
-        Err(error) if is_lasting(&error) => all.rollback().await.context("giving up a batch's part")?,
-        Err(error) => return Err(error),
-    }
     let mut together = Round::default();
-    for id in ids {
-        let mut alone = tx.begin().await.context("beginning one saga's part")?;
-        match act(&mut alone, running, definitions, std::slice::from_ref(id), now).await {
+    let mut parts = vec![ids];
+    while let Some(part) = parts.pop() {
+        let mut savepoint = tx.begin().await.context("beginning a part of a batch")?;
+        match act(&mut savepoint, running, definitions, part, now).await {
             Ok(Round { operated, outgoing }) => {
-                alone.commit().await.context("keeping one saga's part")?;
+                savepoint.commit().await.context("keeping a part of a batch")?;
                 together.operated.extend(operated);
                 together.outgoing.merge(outgoing);
             }
             Err(error) if is_lasting(&error) => {
-                alone.rollback().await.context("giving up one saga's part")?;
-                together.operated.insert(*id, Operated::Failed(format!("{error:#}")));
+                savepoint.rollback().await.context("giving up a part of a batch")?;
+                match part {
+                    [id] => drop(together.operated.insert(*id, Operated::Failed(format!("{error:#}")))),
+                    _ => halve(&mut parts, part),
+                }
             }
             Err(error) => return Err(error),
         }

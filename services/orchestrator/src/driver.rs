@@ -29,7 +29,12 @@ pub(crate) use advance::{Advance, Advanced, LostEveryRace, Working};
 use unplaceable::{park_if_senseless, park_refused, park_start, past, startable};
 
 use crate::{
-    definitions::Definitions, due_sagas, inbox::Inbox, lasting::is_lasting, outgoing::Outgoing, recovery,
+    definitions::Definitions,
+    due_sagas,
+    inbox::Inbox,
+    lasting::{halve, is_lasting},
+    outgoing::Outgoing,
+    recovery,
     saga_cache::SagaCache,
 };
 
@@ -215,11 +220,6 @@ impl Driver {
 /// Parts of what was read, the first one last: they are taken from the end.
 fn parts_of<T>(all: &[T]) -> Vec<&[T]> {
     all.chunks(MAX_EVENTS).rev().collect()
-}
-
-fn halve<'a, T>(parts: &mut Vec<&'a [T]>, part: &'a [T]) {
-    let (first, second) = part.split_at(part.len() / 2);
-    parts.extend([second, first]);
 }
 
 /// Publishes what follows from a commit, beside whatever comes next.

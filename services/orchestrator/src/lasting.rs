@@ -23,6 +23,12 @@ pub(crate) fn is_lasting(error: &anyhow::Error) -> bool {
     }
 }
 
+/// Puts both halves of a part that fails back, the first one last: parts are taken from the end, in order.
+pub(crate) fn halve<'a, T>(parts: &mut Vec<&'a [T]>, part: &'a [T]) {
+    let (first, second) = part.split_at(part.len() / 2);
+    parts.extend([second, first]);
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::anyhow;

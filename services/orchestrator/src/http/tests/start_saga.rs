@@ -12,14 +12,19 @@ use crate::{Config, MIGRATOR, http::router, invariants::INVARIANTS};
 
 const TRIP: &str = "saga: trip\nversion: 1\nsteps:\n  - step: book_flight\n    command: flights.book_flight\n";
 
-/// The routes over a database that knows one definition.
-async fn open_shop(database: &TestDatabase) -> ShopApi {
-    sqlx::query("insert into definition (name, version, yaml, sha256) values ('trip', 1, $1, $2)")
-        .bind(TRIP)
-        .bind(sha2::Sha256::digest(TRIP).to_vec())
+async fn release(database: &TestDatabase, name: &str, yaml: &str) {
+    sqlx::query("insert into definition (name, version, yaml, sha256) values ($1, 1, $2, $3)")
+        .bind(name)
+        .bind(yaml)
+        .bind(sha2::Sha256::digest(yaml).to_vec())
         .execute(&database.db)
         .await
         .expect("writes a definition");
+}
+
+/// The routes over a database that knows one definition.
+async fn open_shop(database: &TestDatabase) -> ShopApi {
+    release(database, "trip", TRIP).await;
     let bus = Bus::connect(&nats_url(), "orchestrator-test").await.expect("connects");
     ShopApi::open(&database.db, |context| router(context, bus, &Config::default())).await
 }
@@ -66,12 +71,7 @@ async fn a_saga_whose_first_step_cannot_begin_is_parked_as_it_starts() {
     let database = TestDatabase::create("orchestrator", &MIGRATOR).await;
     let shop = open_shop(&database).await;
     let wait = "saga: wait\nversion: 1\nsteps:\n  - { step: go, await: go, deadline: $.input.until, on_deadline: compensate }\n";
-    sqlx::query("insert into definition (name, version, yaml, sha256) values ('wait', 1, $1, $2)")
-        .bind(wait)
-        .bind(sha2::Sha256::digest(wait).to_vec())
-        .execute(&database.db)
-        .await
-        .expect("writes a definition");
+    release(&database, "wait", wait).await;
     for (definition, input, why) in [
         ("wait", json!({}), "finds no RFC 3339 time"),
         ("wait", json!({"until": "soon"}), "finds no RFC 3339 time"),
