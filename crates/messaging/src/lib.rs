@@ -12,5 +12,6 @@ pub mod bus;
 pub mod consumer;
 pub mod dead_letter;
 pub mod event_log;
+pub mod lasting;
 pub mod participant;
 pub mod worker;

@@ -15,8 +15,6 @@ mod delivery;
 mod handled;
 mod once;
 
-pub use once::is_transient;
-
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use anyhow::Context as _;

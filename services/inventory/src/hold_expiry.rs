@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use makegood_messaging::worker::Worker;
+use makegood_messaging::{
+    lasting::{halve, is_lasting},
+    worker::Worker,
+};
 use sqlx::PgPool;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// Holds that one round ends: some milliseconds of work, during which their stock rows are locked.
 const ROUND_MAX: i64 = 500;
@@ -17,6 +21,9 @@ const NAP_MAX: Duration = Duration::from_secs(5);
 /// The shortest nap, so that a clock that lags a little behind the database's does not make this a busy loop.
 const NAP_MIN: Duration = Duration::from_millis(20);
 
+/// So many rounds pass before what could not be ended is tried again: a minute and more where there is little to do.
+pub(crate) const ROUNDS_ASIDE: u32 = 20;
+
 /// What one round did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Round {
@@ -27,8 +34,9 @@ pub(crate) struct Round {
 
 /// Ends holds until shutdown. A failed round is logged and tried again: the database may be away for a while.
 pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
+    let mut aside = Aside::default();
     while !worker.shutdown.token.is_cancelled() {
-        let nap = match expire_due(&worker.db).await {
+        let nap = match expire_due(&worker.db, &mut aside).await {
             Ok(round) => nap_after(round, worker.clock.now()),
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "overdue holds could not be ended; trying again");
@@ -52,15 +60,78 @@ fn nap_after(round: Round, now: OffsetDateTime) -> Duration {
     until_due.map_or(NAP_MAX, |nap| nap.clamp(NAP_MIN, NAP_MAX))
 }
 
-/// One round, one statement: ends at most `ROUND_MAX` overdue holds. A hold that a command has locked is skipped:
-/// the command decides, and a later round looks again.
-pub(crate) async fn expire_due(db: &PgPool) -> anyhow::Result<Round> {
-    let (expired, next_due) = sqlx::query_as(
-        r"
+/// Holds that cannot be ended, because their stock's row says something else: left out, so that they hold up no others. The invariants
+/// name them, and so does the log, each time they are tried.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    holds: Vec<Uuid>,
+    rounds: u32,
+}
+
+impl Aside {
+    /// One round more: in the end all of them are tried again, somebody may have mended them.
+    fn pass(&mut self) {
+        self.rounds += 1;
+        if self.rounds > ROUNDS_ASIDE {
+            *self = Self::default();
+        }
+    }
+}
+
+/// One round: ends at most `ROUND_MAX` overdue holds. What can never be ended is found and set aside.
+pub(crate) async fn expire_due(db: &PgPool, aside: &mut Aside) -> anyhow::Result<Round> {
+    aside.pass();
+    match end_due(db, &aside.holds).await {
+        Err(error) if is_lasting(&error) => end_apart(db, aside).await,
+        ended => ended,
+    }
+}
+
+/// Ends what is due part by part: one that fails is halved until the culprit stands alone.
+async fn end_apart(db: &PgPool, aside: &mut Aside) -> anyhow::Result<Round> {
+    let due: Vec<Uuid> = sqlx::query_scalar(
+        "select id from hold where expires_at <= now() and id <> all($2) order by expires_at limit $1",
+    )
+    .bind(ROUND_MAX)
+    .bind(&aside.holds)
+    .fetch_all(db)
+    .await
+    .context("looking for overdue holds")?;
+    let mut round = Round { expired: 0, next_due: None };
+    let mut parts = vec![due.as_slice()];
+    while let Some(part) = parts.pop() {
+        match end_these(db, part).await {
+            Ok(ended) => round = Round { expired: round.expired + ended.expired, next_due: ended.next_due },
+            Err(error) if is_lasting(&error) => match part {
+                [] => {}
+                [hold] => {
+                    tracing::error!(
+                        hold.id = %hold,
+                        error = format!("{error:#}"),
+                        "an overdue hold cannot be ended, and the others go on without it"
+                    );
+                    aside.holds.push(*hold);
+                }
+                _ => halve(&mut parts, part),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(round)
+}
+
+/// The statement that ends holds, by which ones are meant. A hold that a command has locked is skipped: the command decides, and a
+/// later round looks again.
+macro_rules! end_holds {
+    ($which:literal) => {
+        concat!(
+            "
         with due as (
             select id, account_id, livemode, skus, warehouse_ids, quantities
             from hold
-            where expires_at <= now()
+            where expires_at <= now() and ",
+            $which,
+            "
             order by expires_at
             limit $1
             for update skip locked
@@ -86,13 +157,22 @@ pub(crate) async fn expire_due(db: &PgPool) -> anyhow::Result<Round> {
             where h.id = d.id
             returning h.id
         )
-        select (select count(*) from expired), (select min(expires_at) from hold where expires_at > now())
-        ",
-    )
-    .bind(ROUND_MAX)
-    .fetch_one(db)
-    .await
-    .context("ending overdue holds")?;
+        select (select count(*) from expired), (select min(expires_at) from hold where expires_at > now())"
+        )
+    };
+}
+
+async fn end_due(db: &PgPool, left_out: &[Uuid]) -> anyhow::Result<Round> {
+    end(db, end_holds!("id <> all($2)"), left_out).await
+}
+
+async fn end_these(db: &PgPool, holds: &[Uuid]) -> anyhow::Result<Round> {
+    end(db, end_holds!("id = any($2)"), holds).await
+}
+
+async fn end(db: &PgPool, statement: &'static str, holds: &[Uuid]) -> anyhow::Result<Round> {
+    let (expired, next_due) =
+        sqlx::query_as(statement).bind(ROUND_MAX).bind(holds).fetch_one(db).await.context("ending overdue holds")?;
     Ok(Round { expired, next_due })
 }
 

@@ -14,7 +14,7 @@ use std::{
 use anyhow::Context as _;
 use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::account::Account;
-use makegood_messaging::worker::Worker;
+use makegood_messaging::{lasting::halve, worker::Worker};
 use sqlx::{Arguments as _, Connection as _, PgConnection, PgPool, postgres::PgArguments};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::{
     definitions::{DefinitionShelf, Definitions},
     every_saga::every_saga,
-    lasting::{halve, is_lasting},
+    lasting::is_lasting,
     operation::Operation,
     operator::{Operated, Operator, Round},
     outgoing::Outgoing,

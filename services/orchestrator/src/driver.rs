@@ -16,6 +16,7 @@ use makegood_messaging::{
     at_hand::AtHand,
     backoff::Backoff,
     consumer::{Consumer, Message, ack_all},
+    lasting::halve,
     worker::Worker,
 };
 use makegood_saga::event::Event;
@@ -29,12 +30,7 @@ pub(crate) use advance::{Advance, Advanced, LostEveryRace, Working};
 use unplaceable::{park_if_senseless, park_refused, park_start, past, startable};
 
 use crate::{
-    definitions::Definitions,
-    due_sagas,
-    inbox::Inbox,
-    lasting::{halve, is_lasting},
-    outgoing::Outgoing,
-    recovery,
+    definitions::Definitions, due_sagas, inbox::Inbox, lasting::is_lasting, outgoing::Outgoing, recovery,
     saga_cache::SagaCache,
 };
 

@@ -21,6 +21,10 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// What [`Operation::action`] may be.
+    pub(crate) const ACTIONS: [&str; 9] =
+        ["retry", "skip", "compensate", "resolve", "pause", "resume", "cancel", "signal", "move"];
+
     /// The verb, as in the path and in the audit.
     pub(crate) const fn action(&self) -> &'static str {
         match self {
@@ -51,5 +55,25 @@ impl Operation {
             Self::Signal { signal, payload } => Event::Signalled { signal, payload },
             Self::Move { version } => Event::VersionMoved { from, to: version, actor, reason },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_action_is_named() {
+        let fields = json!({"step": "a", "output": {}, "signal": "b", "payload": {}, "version": 2});
+        for action in Operation::ACTIONS {
+            let mut operation = fields.clone();
+            operation["action"] = action.into();
+            let read: Operation = serde_json::from_value(operation).expect("is an operation");
+            assert_eq!(read.action(), action);
+        }
+        let error = serde_json::from_value::<Operation>(json!({"action": "none"})).expect_err("is none").to_string();
+        assert_eq!(error.matches('`').count() / 2, Operation::ACTIONS.len() + 1, "{error}");
     }
 }

@@ -33,7 +33,7 @@ struct Due {
 /// Takes what is due, sets its next timer, and says what is to be published. The timer is set first: if publishing
 /// fails, or the process dies, the row is simply due again.
 pub(crate) async fn take_due(db: &PgPool) -> anyhow::Result<SagaMessages> {
-    let due: Vec<Due> = sqlx::query_as(
+    let due = sqlx::query(
         r#"
         with due as (
             select id from checkout where resend_at <= now() order by resend_at limit $1 for update skip locked
@@ -51,21 +51,19 @@ pub(crate) async fn take_due(db: &PgPool) -> anyhow::Result<SagaMessages> {
     .fetch_all(db)
     .await
     .context("taking checkouts whose saga is to be told again")?;
-    messages(&due)
+    Ok(saga_message::of_rows(&due, messages))
 }
 
-fn messages(due: &[Due]) -> anyhow::Result<SagaMessages> {
+fn messages(Due { requested, is_opened, cancel_requested }: &Due) -> anyhow::Result<SagaMessages> {
     let mut messages = SagaMessages::default();
-    for Due { requested, is_opened, cancel_requested } in due {
-        if !is_opened {
-            messages.starts.push(saga_message::start(requested)?);
-        }
-        if let (false, Some(confirmation)) = (requested.confirmed_in_call, &requested.confirmation) {
-            messages.signals.push(saga_message::confirmation(requested.id, confirmation)?);
-        }
-        if *cancel_requested {
-            messages.cancels.push(saga_message::cancellation(requested.id));
-        }
+    if !is_opened {
+        messages.starts.push(saga_message::start(requested)?);
+    }
+    if let (false, Some(confirmation)) = (requested.confirmed_in_call, &requested.confirmation) {
+        messages.signals.push(saga_message::confirmation(requested.id, confirmation)?);
+    }
+    if *cancel_requested {
+        messages.cancels.push(saga_message::cancellation(requested.id));
     }
     Ok(messages)
 }
@@ -73,7 +71,7 @@ fn messages(due: &[Due]) -> anyhow::Result<SagaMessages> {
 /// One round; true when there may be more to do at once.
 async fn resend_due(db: &PgPool, bus: &Bus) -> anyhow::Result<bool> {
     let mut messages = take_due(db).await?;
-    messages.starts.extend(order_cancellation::take_due(db).await?);
+    messages.append(order_cancellation::take_due(db).await?);
     messages.append(return_resending::take_due(db).await?);
     let count = messages.starts.len().max(messages.signals.len()).max(messages.cancels.len());
     if count > 0 {

@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 use anyhow::Context as _;
 
+use crate::saga_message::{self, SagaMessages};
+
 /// Rows in one round: a message's worth.
 const MAX_ROUND: i64 = 128;
 
@@ -58,8 +60,8 @@ pub(crate) fn start(requested: &RequestedCancellation) -> anyhow::Result<StartSa
 
 /// Takes the cancellations whose saga is to be started again, and sets their next timer first: if publishing fails, they are
 /// simply due again.
-pub(crate) async fn take_due(db: &PgPool) -> anyhow::Result<Vec<StartSaga>> {
-    let due: Vec<RequestedCancellation> = sqlx::query_as(
+pub(crate) async fn take_due(db: &PgPool) -> anyhow::Result<SagaMessages> {
+    let due = sqlx::query(
         r#"
         with due as (
             select id from order_cancellation where resend_at <= now() order by resend_at limit $1 for update skip locked
@@ -80,5 +82,7 @@ pub(crate) async fn take_due(db: &PgPool) -> anyhow::Result<Vec<StartSaga>> {
     .fetch_all(db)
     .await
     .context("taking cancellations whose saga is to be started again")?;
-    due.iter().map(start).collect()
+    Ok(saga_message::of_rows(&due, |requested: &RequestedCancellation| {
+        Ok(SagaMessages { starts: vec![start(requested)?], ..SagaMessages::default() })
+    }))
 }

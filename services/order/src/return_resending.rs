@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use crate::{
     order_return::{RETURN_CANCELLED, Status},
     return_row::{ReturnRow, return_columns},
-    saga_message::SagaMessages,
+    saga_message::{self, SagaMessages},
 };
 
 /// Rows in one round: a message's worth.
@@ -69,7 +69,7 @@ fn cancellation(row: &ReturnRow) -> CancelSaga {
 /// Takes the returns whose saga is to be told again, and sets their next timer first: if publishing fails, they are simply due
 /// again.
 pub(crate) async fn take_due(db: &PgPool) -> anyhow::Result<SagaMessages> {
-    let due: Vec<ReturnRow> = sqlx::query_as(concat!(
+    let due = sqlx::query(concat!(
         "
         with due as (
             select id from order_return where resend_at <= now() order by resend_at limit $1 for update skip locked
@@ -89,9 +89,5 @@ pub(crate) async fn take_due(db: &PgPool) -> anyhow::Result<SagaMessages> {
     .fetch_all(db)
     .await
     .context("taking returns whose saga is to be told again")?;
-    let mut all = SagaMessages::default();
-    for row in &due {
-        all.append(messages(row)?);
-    }
-    Ok(all)
+    Ok(saga_message::of_rows(&due, messages))
 }

@@ -13,7 +13,7 @@ use makegood_contracts::{
 };
 use makegood_messaging::bus::Bus;
 use serde_json::{Map, Value};
-use sqlx::types::Json;
+use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 /// What a buyer asked for: as it is written down, and as the saga is started with it.
@@ -48,6 +48,25 @@ impl SagaMessages {
         self.signals.append(&mut others.signals);
         self.cancels.append(&mut others.cancels);
     }
+}
+
+/// What each row of an outbox has to tell. A row that cannot be read holds up no other: it is logged, and due again at its next timer.
+pub(crate) fn of_rows<R>(rows: &[PgRow], messages: impl Fn(&R) -> anyhow::Result<SagaMessages>) -> SagaMessages
+where
+    R: for<'row> FromRow<'row, PgRow>,
+{
+    let mut all = SagaMessages::default();
+    for row in rows {
+        match R::from_row(row).map_err(anyhow::Error::from).and_then(|read| messages(&read)) {
+            Ok(told) => all.append(told),
+            Err(error) => tracing::error!(
+                id = row.try_get::<Uuid, _>("id").map_or_else(|error| error.to_string(), |id| id.to_string()),
+                error = format!("{error:#}"),
+                "what a saga is to be told cannot be read; it is tried again later"
+            ),
+        }
+    }
+    all
 }
 
 /// The start of a checkout's saga, with the confirmation along if it came in the same call.

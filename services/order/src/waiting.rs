@@ -3,7 +3,8 @@
 //! A change is made by a command's handler, in this process or in another, and becomes visible at its commit. The
 //! looking task asks one indexed query for all waited-for checkouts every few milliseconds while anyone waits, and
 //! sleeps when nobody does. A participant in this process hints at what it has committed, and that is looked for at once;
-//! a hint that is lost costs some milliseconds and nothing else.
+//! a hint that is lost costs a quarter of a second at most, and nothing else. Where hints tell everything, because all of the commands are handled
+//! here, looking for what they may have missed is done less often.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,6 +23,10 @@ use crate::checkout_row::{CheckoutRow, checkout_columns};
 
 /// How often everything that is waited for is looked for. Most changes are found sooner, by their hint.
 const LOOK_INTERVAL: Duration = Duration::from_millis(25);
+/// The same once hints have told of the last `TRUSTED_AFTER` changes.
+const LOOK_INTERVAL_BESIDE_HINTS: Duration = Duration::from_millis(250);
+/// With another replica that handles half of the commands, so many hinted changes in a row do not come about by chance.
+const TRUSTED_AFTER: usize = 64;
 /// With many waiters the interval grows, so that looking never takes more than a small part of a core.
 const LOOK_INTERVAL_PER_CHECKOUT: Duration = Duration::from_micros(40);
 /// Hints that may wait for the looking task; past it the oldest are lost, which is harmless.
@@ -114,20 +119,21 @@ impl Shared {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One look, at all that is waited for or at those of these: hands what has moved to its waiters.
-    async fn look(&self, hinted: Option<&HashSet<Uuid>>) -> Result<(), sqlx::Error> {
+    /// One look, at all that is waited for or at those of these: hands what has moved to its waiters. Returns how many have moved.
+    async fn look(&self, hinted: Option<&HashSet<Uuid>>) -> Result<usize, sqlx::Error> {
         let (ids, versions) = self.seen(hinted);
         if ids.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let moved = moved_since(&self.db, &ids, &versions).await?;
+        let count = moved.len();
         let watched = self.watched();
         for row in moved {
             if let Some(entry) = watched.get(&row.id) {
                 entry.seen.send_replace(Some(Arc::new(row)));
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// What is waited for, of these or of all, with the version that its waiters have seen.
@@ -144,6 +150,7 @@ impl Shared {
 async fn look_for_changes(shared: Arc<Shared>) {
     let mut hints = HINTS.subscribe();
     let mut next_look = Instant::now();
+    let mut hinted_in_a_row = 0_usize;
     loop {
         let waiting = shared.watched().len();
         if waiting == 0 {
@@ -157,15 +164,19 @@ async fn look_for_changes(shared: Arc<Shared>) {
                     // One look for all that has come meanwhile. Whatever ends this, even lost hints, `recv` tells next time.
                     let others = std::iter::from_fn(|| hints.try_recv().ok());
                     let hinted = std::iter::once(ids).chain(others).flat_map(|ids| ids.to_vec()).collect();
-                    shared.look(Some(&hinted)).await
+                    let looked = shared.look(Some(&hinted)).await;
+                    hinted_in_a_row = looked.as_ref().map_or(0, |moved| hinted_in_a_row.saturating_add(*moved));
+                    looked
                 }
                 // Lost hints: the regular look finds what they were about. The sender is a static and never closes.
-                Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => Ok(()),
+                Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => Ok(0),
             },
             () = sleep_until(next_look) => {
                 let looked = shared.look(None).await;
-                let interval = u32::try_from(waiting).map_or(LOOK_INTERVAL, |n| LOOK_INTERVAL_PER_CHECKOUT * n);
-                next_look = Instant::now() + interval.max(LOOK_INTERVAL);
+                if !matches!(looked, Ok(0)) {
+                    hinted_in_a_row = 0;
+                }
+                next_look = Instant::now() + look_interval(waiting, hinted_in_a_row);
                 looked
             }
         };
@@ -174,6 +185,12 @@ async fn look_for_changes(shared: Arc<Shared>) {
             tokio::time::sleep(PAUSE_AFTER_ERROR).await;
         }
     }
+}
+
+/// How long until all of them are looked for again.
+fn look_interval(waiting: usize, hinted_in_a_row: usize) -> Duration {
+    let least = if hinted_in_a_row < TRUSTED_AFTER { LOOK_INTERVAL } else { LOOK_INTERVAL_BESIDE_HINTS };
+    u32::try_from(waiting).map_or(least, |n| least.max(LOOK_INTERVAL_PER_CHECKOUT * n))
 }
 
 /// Those of the checkouts that are past the version beside them.
@@ -190,4 +207,17 @@ async fn moved_since(db: &PgPool, ids: &[Uuid], versions: &[i64]) -> Result<Vec<
     .bind(versions)
     .fetch_all(db)
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_told_everything_looks_less_often_and_a_crowd_less_often_still() {
+        assert_eq!(look_interval(1, 0), LOOK_INTERVAL);
+        assert_eq!(look_interval(1, TRUSTED_AFTER), LOOK_INTERVAL_BESIDE_HINTS);
+        assert_eq!(look_interval(1_000, 0), Duration::from_millis(40));
+        assert_eq!(look_interval(10_000, TRUSTED_AFTER), Duration::from_millis(400));
+    }
 }

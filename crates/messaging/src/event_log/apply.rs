@@ -11,7 +11,7 @@ use crate::{
     backoff::Backoff,
     consumer::{Consumer, ack_all},
     dead_letter::{self, DeadLetter},
-    participant::is_transient,
+    lasting::is_transient,
     worker::Worker,
 };
 

@@ -16,6 +16,7 @@ use crate::{
     backoff::Backoff,
     barrier::{self, AlreadyDecided},
     dead_letter::{self, DeadLetter},
+    lasting::is_transient,
 };
 
 /// Between attempts to read what is decided already.
@@ -221,24 +222,6 @@ fn sort(error: anyhow::Error) -> Setback {
     match error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()) {
         Some(cause) if is_transient(cause) => Setback::Transient(error),
         _ => Setback::Defect(error),
-    }
-}
-
-/// Whether the same statement may well succeed later: connection trouble, serialization failures, shutdowns.
-pub fn is_transient(error: &sqlx::Error) -> bool {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "sqlx::Error is non-exhaustive")]
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::Tls(_) => true,
-        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            // 40: serialization failure, deadlock. 53: out of resources. 57: shutdown, cancelled. 55P03: lock timeout.
-            // 08: connection trouble. 25P03: idle in transaction.
-            ["40", "53", "57", "08"].iter().any(|class| code.starts_with(class)) || code == "55P03" || code == "25P03"
-        }),
-        _ => false,
     }
 }
 

@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Admin;
+use crate::operation::Operation;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -96,13 +97,17 @@ fn bulk_operation_id(text: &str) -> Result<Uuid, Problem> {
 
 /// Lists what operators did, newest first.
 #[utoipa::path(get, path = "/v1/admin/audit", tag = "sagas", params(ListAudit),
-    responses((status = 200, body = AuditPage), (status = 404)))]
+    responses((status = 200, body = AuditPage), (status = 404), (status = 422)))]
 pub(crate) async fn list_audit(
     State(admin): State<Admin>,
     caller: Caller,
     Query(query): Query<ListAudit>,
 ) -> Result<Json<AuditPage>, Problem> {
     caller.require(Scope::Admin)?;
+    if let Some(action) = query.action.as_deref().filter(|action| !Operation::ACTIONS.contains(action)) {
+        let known = Operation::ACTIONS.join(", ");
+        return Err(Problem::invalid("/action", format!("`{action}` is nothing that operators do: {known}")));
+    }
     let mut tx = admin.http.db.begin().await?;
     // Planned with the filters at hand, so that the index that fits them is used.
     sqlx::query("set local plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;

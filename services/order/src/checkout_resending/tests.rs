@@ -50,3 +50,28 @@ async fn a_saga_is_told_again_until_it_shows_that_it_knows() {
     assert_eq!(counts(db).await, (0, 1, 1), "a later confirmation and a cancellation are told by themselves");
     database.verify_and_drop(INVARIANTS).await;
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_holds_up_no_other() {
+    let database = TestDatabase::create("order", &MIGRATOR).await;
+    let db = &database.db;
+    let damaged = accepted(db, "k1", None).await;
+    let healthy = accepted(db, "k2", None).await;
+    let set_total = async |total: Option<serde_json::Value>| {
+        sqlx::query("update checkout set expected_total = $2 where id = $1")
+            .bind(damaged)
+            .bind(total)
+            .execute(db)
+            .await
+            .expect("updates");
+    };
+    set_total(Some(serde_json::json!({"amount": "much", "currency": "GBP"}))).await;
+    let_time_pass(db).await;
+    let messages = take_due(db).await.expect("takes");
+    assert_eq!(messages.starts.iter().map(|start| start.saga_id).collect::<Vec<_>>(), [healthy]);
+
+    set_total(None).await;
+    let_time_pass(db).await;
+    assert_eq!(counts(db).await, (2, 0, 0), "it is told once somebody has mended it");
+    database.verify_and_drop(INVARIANTS).await;
+}

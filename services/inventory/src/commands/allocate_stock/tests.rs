@@ -9,14 +9,18 @@ use super::*;
 use crate::{
     MIGRATOR,
     commands::hold_stock,
-    hold_expiry::{Round, expire_due},
+    hold_expiry::{Aside, ROUNDS_ASIDE, Round, expire_due},
     invariants::INVARIANTS,
     test_stock::{counters, stock_up},
 };
 
 async fn hold_all(pool: &PgPool, sagas: &[Uuid]) {
+    hold_all_of(pool, "cup", sagas).await;
+}
+
+async fn hold_all_of(pool: &PgPool, sku: &str, sagas: &[Uuid]) {
     let cart = |saga: &Uuid| {
-        let lines = vec![HoldLine { sku: "cup".to_owned(), quantity: 1 }];
+        let lines = vec![HoldLine { sku: sku.to_owned(), quantity: 1 }];
         job(*saga, "hold_stock", HoldStock { account: SHOP, lines })
     };
     let jobs: Vec<_> = sagas.iter().map(cart).collect();
@@ -54,12 +58,12 @@ async fn at_its_deadline_a_hold_is_either_allocated_or_expired_and_never_both() 
             .expect("moves deadlines");
         let sweeps = async {
             for _ in 0..6 {
-                expire_due(pool).await.expect("sweeps");
+                expire_due(pool, &mut Aside::default()).await.expect("sweeps");
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         };
         let (first, second, ()) = tokio::join!(allocate(pool, &sagas[..10]), allocate(pool, &sagas[10..]), sweeps);
-        expire_due(pool).await.expect("sweeps");
+        expire_due(pool, &mut Aside::default()).await.expect("sweeps");
         for (saga, outcome) in sagas.iter().zip(first.into_iter().chain(second)) {
             match (outcome, state_of(pool, *saga).await.as_str()) {
                 (Outcome::Done { .. }, "allocated") => allocated += 1,
@@ -91,9 +95,39 @@ async fn a_round_ends_what_is_due_and_says_what_comes_next() {
         .fetch_one(pool)
         .await
         .expect("reads");
-    assert_eq!(expire_due(pool).await.expect("sweeps"), Round { expired: 1, next_due });
-    assert_eq!(expire_due(pool).await.expect("sweeps"), Round { expired: 0, next_due });
+    assert_eq!(expire_due(pool, &mut Aside::default()).await.expect("sweeps"), Round { expired: 1, next_due });
+    assert_eq!(expire_due(pool, &mut Aside::default()).await.expect("sweeps"), Round { expired: 0, next_due });
     assert_eq!(counters(pool, "cup").await, (5, 1, 1));
     assert!(matches!(allocate(pool, &sagas[..1]).await[0], Outcome::Refused { .. }));
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
+async fn a_hold_that_cannot_be_ended_holds_up_no_other_and_ends_once_it_is_mended() {
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
+    stock_up(pool, "near", 1, &[("cup", 5), ("pot", 5)]).await;
+    let sagas: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(5).collect();
+    hold_all_of(pool, "pot", &sagas[..1]).await;
+    hold_all(pool, &sagas[1..]).await;
+    let set_held = async |held: i64| {
+        sqlx::query("update stock set held = $1 where sku = 'pot'").bind(held).execute(pool).await.expect("sets");
+    };
+    set_held(0).await;
+    sqlx::query("update hold set expires_at = now() - interval '1 s'").execute(pool).await.expect("ages");
+
+    let mut aside = Aside::default();
+    let round = async |aside: &mut Aside| expire_due(pool, aside).await.expect("sweeps").expired;
+    assert_eq!(round(&mut aside).await, 4, "the others end in the round that found the culprit");
+    assert_eq!(counters(pool, "cup").await, (5, 0, 0));
+    assert_eq!(state_of(pool, sagas[0]).await, "held");
+    assert_eq!(round(&mut aside).await, 0, "it is left out");
+
+    set_held(1).await;
+    let mut ended = 0;
+    for _ in 0..=ROUNDS_ASIDE {
+        ended += round(&mut aside).await;
+    }
+    assert_eq!(ended, 1, "it is tried again after a while");
     database.verify_and_drop(INVARIANTS).await;
 }

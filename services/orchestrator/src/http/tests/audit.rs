@@ -39,6 +39,7 @@ async fn everything_that_is_done_has_a_row_with_who_and_why() {
     let (_, last) = shop.get(&format!("/v1/admin/audit?limit=3&after={next}")).await;
     assert_eq!((actions(&last), &last["next"]), (vec!["pause".to_owned()], &Value::Null));
     assert_eq!(shop.get("/v1/admin/audit?saga=nonsense").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(shop.get("/v1/admin/audit?action=nonsense").await.0, StatusCode::UNPROCESSABLE_ENTITY);
     shop.close().await;
 }
 

@@ -54,9 +54,9 @@ async fn a_completed_order_is_cancelled_once_and_its_saga_is_told_until_it_runs(
     );
 
     let id = id_of(&taken);
-    assert!(take_due(db).await.expect("takes").is_empty(), "nothing is due before its time");
+    assert!(take_due(db).await.expect("takes").starts.is_empty(), "nothing is due before its time");
     sqlx::query("update order_cancellation set resend_at = now() - interval '1 s'").execute(db).await.expect("updates");
-    let starts = take_due(db).await.expect("takes");
+    let starts = take_due(db).await.expect("takes").starts;
     assert_eq!((starts.len(), starts[0].saga_id, starts[0].definition.as_str()), (1, id, "cancel-order"));
     assert_eq!(starts[0].input["total"], json!({"amount": "12.34", "currency": "GBP"}));
     assert_eq!(starts[0].input["reason"], "ordered twice");
