@@ -26,6 +26,10 @@ const LEASE_SECONDS: f64 = 60.0;
 /// A carrier that accepted a shipment and has said nothing since is asked again after this: its callback got lost.
 const SILENCE_SECONDS: f64 = 600.0;
 
+/// So many shipments in a row that are offered alone and not answered mean that the carrier is away, and not that they are to blame: each
+/// may take the carrier's timeout of 10 s, and all of them together stay below the lease.
+const MAX_UNANSWERED: u32 = 3;
+
 /// Between two looks at an empty queue. One probe of a small index, so it costs nothing, and a parcel does not wait.
 const NAP: Duration = Duration::from_millis(250);
 
@@ -57,38 +61,68 @@ pub(crate) async fn run(worker: Worker, config: &Config) -> anyhow::Result<()> {
 
 /// One round: claims a batch, offers it, marks what was accepted. Returns how many it claimed.
 pub(crate) async fn hand_over_due(db: &PgPool, carrier: &Carrier) -> anyhow::Result<usize> {
-    let shipments = claim_due(db).await?;
-    if shipments.is_empty() {
+    let claimed = claim_due(db).await?;
+    if claimed.is_empty() {
         return Ok(0);
     }
-    match carrier.offer(&shipments).await? {
-        Answer::Accepted => mark_handed_over(db, &shipments).await?,
-        Answer::Refused(_) => hand_over_one_by_one(db, carrier, &shipments).await?,
+    let shipments: Vec<OfferedShipment> = claimed.iter().map(|claim| claim.shipment.clone()).collect();
+    match carrier.offer(&shipments).await {
+        Ok(Answer::Accepted) => mark_handed_over(db, &shipments).await?,
+        Ok(Answer::Refused(_)) => hand_over_one_by_one(db, carrier, &claimed).await?,
+        Err(error) if claimed.len() > 1 => {
+            tracing::warn!(error = format!("{error:#}"), "shipments are offered one by one");
+            let unsure: Vec<Claimed> =
+                claimed.into_iter().map(|claim| Claimed { is_first_offer: false, ..claim }).collect();
+            hand_over_one_by_one(db, carrier, &unsure).await?;
+        }
+        Err(error) => return Err(error),
     }
     Ok(shipments.len())
 }
 
-/// Something in the batch is not to the carrier's liking: the others must not wait for it.
-async fn hand_over_one_by_one(db: &PgPool, carrier: &Carrier, shipments: &[OfferedShipment]) -> anyhow::Result<()> {
-    for shipment in shipments {
-        let alone = std::slice::from_ref(shipment);
-        match carrier.offer(alone).await? {
-            Answer::Accepted => mark_handed_over(db, alone).await?,
-            Answer::Refused(reason) => {
+/// Something in the batch is not to the carrier's liking, or too much for it: the others must not wait for it. Gives up when the
+/// carrier answers nothing at all, as it seems.
+async fn hand_over_one_by_one(db: &PgPool, carrier: &Carrier, claimed: &[Claimed]) -> anyhow::Result<()> {
+    let mut unanswered = 0;
+    for claim in claimed {
+        let shipment = &claim.shipment;
+        match carrier.offer(std::slice::from_ref(shipment)).await {
+            Ok(Answer::Accepted) => {
+                unanswered = 0;
+                mark_handed_over(db, std::slice::from_ref(shipment)).await?;
+            }
+            Ok(Answer::Refused(reason)) => {
+                unanswered = 0;
                 tracing::error!(shipment.id = %shipment.id, reason, "the carrier refuses a shipment");
-                put_off(db, shipment).await?;
+                put_off(db, shipment, claim.is_first_offer).await?;
+            }
+            Err(error) => {
+                unanswered += 1;
+                // Not among those that it was claimed with the next time.
+                put_off(db, shipment, false).await?;
+                if unanswered == MAX_UNANSWERED {
+                    return Err(error);
+                }
+                tracing::warn!(shipment.id = %shipment.id, error = format!("{error:#}"), "a shipment is offered again later");
             }
         }
     }
     Ok(())
 }
 
+/// A shipment that this process may offer now.
+struct Claimed {
+    shipment: OfferedShipment,
+    /// It was offered to nobody before, so a refusal means that the carrier has nothing of it.
+    is_first_offer: bool,
+}
+
 /// Leases what is due. Rows that somebody has locked are being decided or claimed by others.
-async fn claim_due(db: &PgPool) -> anyhow::Result<Vec<OfferedShipment>> {
-    let rows: Vec<(Uuid, String)> = sqlx::query_as(
+async fn claim_due(db: &PgPool) -> anyhow::Result<Vec<Claimed>> {
+    let rows: Vec<(Uuid, String, bool)> = sqlx::query_as(
         r"
         with due as (
-            select id from shipment
+            select id, offered_at is null as is_first_offer from shipment
             where handover_due_at <= now()
             order by handover_due_at
             limit $1
@@ -98,7 +132,7 @@ async fn claim_due(db: &PgPool) -> anyhow::Result<Vec<OfferedShipment>> {
         set handover_due_at = now() + make_interval(secs => $2), offered_at = coalesce(s.offered_at, now())
         from due
         where s.id = due.id
-        returning s.id, s.shipping_method
+        returning s.id, s.shipping_method, due.is_first_offer
         ",
     )
     .bind(OFFER_MAX)
@@ -108,7 +142,10 @@ async fn claim_due(db: &PgPool) -> anyhow::Result<Vec<OfferedShipment>> {
     .context("claiming released shipments")?;
     Ok(rows
         .into_iter()
-        .map(|(id, shipping_method)| OfferedShipment { id: ShipmentId::from_uuid(id), shipping_method })
+        .map(|(id, shipping_method, is_first_offer)| {
+            let shipment = OfferedShipment { id: ShipmentId::from_uuid(id), shipping_method };
+            Claimed { shipment, is_first_offer }
+        })
         .collect())
 }
 
@@ -136,19 +173,22 @@ async fn mark_handed_over(db: &PgPool, shipments: &[OfferedShipment]) -> anyhow:
     Ok(())
 }
 
-/// A refused shipment does not come back before everything else had its turn.
-async fn put_off(db: &PgPool, shipment: &OfferedShipment) -> anyhow::Result<()> {
+/// A shipment that was refused, or not answered, does not come back before everything else had its turn. One of which the carrier
+/// certainly has nothing can be cancelled meanwhile, as if it had never been offered.
+async fn put_off(db: &PgPool, shipment: &OfferedShipment, carrier_has_nothing: bool) -> anyhow::Result<()> {
     sqlx::query(
         r"
-        update shipment set handover_due_at = now() + make_interval(secs => $2)
+        update shipment
+        set handover_due_at = now() + make_interval(secs => $2), offered_at = case when $3 and handed_over_at is null then null else offered_at end
         where id = $1 and state = 'released'
         ",
     )
     .bind(shipment.id.uuid())
     .bind(SILENCE_SECONDS)
+    .bind(carrier_has_nothing)
     .execute(db)
     .await
-    .context("putting a refused shipment off")?;
+    .context("putting off a shipment that the carrier did not take")?;
     Ok(())
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Position {
 pub(crate) enum Operated {
     /// It moved, and an audit row says so.
     Moved(Position),
-    /// It was so already: the same signal had come before. Nothing is written.
+    /// It was so already: the same signal had come before, with this payload. Nothing is written.
     Unchanged(Position),
     /// Not possible now; worded for whoever asked.
     Refused(String),
@@ -146,11 +146,14 @@ impl Operator<'_> {
     /// Only a signal is ignored: it had come before, or comes too late.
     fn unchanged(&self, instance: &Instance, position: Position) -> Operated {
         match self.operation {
-            Operation::Signal { signal, .. } if !instance.state.signals.contains_key(signal) => {
-                Operated::Refused(format!("the saga is past the step that awaits `{signal}`"))
-            }
-            Operation::Signal { .. }
-            | Operation::Retry
+            Operation::Signal { signal, payload } => match instance.state.signals.get(signal) {
+                Some(kept) if kept == payload => Operated::Unchanged(position),
+                Some(_) => Operated::Refused(format!(
+                    "`{signal}` has come before, with another payload, and the first one counts"
+                )),
+                None => Operated::Refused(format!("the saga is past the step that awaits `{signal}`")),
+            },
+            Operation::Retry
             | Operation::Skip { .. }
             | Operation::Compensate
             | Operation::Resolve { .. }

@@ -68,6 +68,14 @@ async fn handed_over(pool: &PgPool) -> i64 {
         .expect("counts")
 }
 
+/// How many the carrier may have, so that they cannot be cancelled.
+async fn offered(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("select count(*) from shipment where offered_at is not null")
+        .fetch_one(pool)
+        .await
+        .expect("counts")
+}
+
 async fn pass_time(pool: &PgPool, interval: &str) {
     sqlx::query("update shipment set handover_due_at = handover_due_at - $1::text::interval")
         .bind(interval)
@@ -87,18 +95,19 @@ async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence()
 
     release(pool, &[saga]).await;
     test_carrier.answers(|_| StatusCode::SERVICE_UNAVAILABLE);
-    hand_over_due(pool, &carrier).await.expect_err("the carrier is down");
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("leased"), 0);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("the carrier is down"), 2);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 0);
+    assert_eq!(offered(pool).await, 2, "it may have come: nobody knows");
 
     test_carrier.answers(|_| StatusCode::OK);
-    pass_time(pool, "60 s").await;
+    pass_time(pool, "10 min").await;
     assert_eq!(hand_over_due(pool, &carrier).await.expect("accepted"), 2);
     assert_eq!(handed_over(pool).await, 2);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("nothing to do"), 0);
 
     pass_time(pool, "10 min").await;
     assert_eq!(hand_over_due(pool, &carrier).await.expect("asked again"), 2);
-    assert_eq!(test_carrier.call_sizes(), [2, 2, 2]);
+    assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 2]);
     database.verify_and_drop(INVARIANTS).await;
 }
 
@@ -119,5 +128,48 @@ async fn one_shipment_that_the_carrier_refuses_does_not_hold_up_the_others() {
     assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 2);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 0);
     assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 1, 1]);
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
+async fn what_the_carrier_never_took_can_still_be_cancelled() {
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
+    let (test_carrier, carrier) = TestCarrier::start().await;
+    let saga = Uuid::now_v7();
+    create(pool, saga).await;
+    release(pool, &[saga]).await;
+    test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("refused"), 2);
+    assert_eq!(offered(pool).await, 0, "refused the first time, so the carrier has nothing");
+
+    pass_time(pool, "10 min").await;
+    test_carrier.answers(|_| StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("not answered"), 2);
+    pass_time(pool, "10 min").await;
+    test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("refused"), 2);
+    assert_eq!(offered(pool).await, 2, "what was not answered before may be there whatever it says now");
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
+async fn one_shipment_that_breaks_the_carrier_does_not_hold_up_the_others() {
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
+    let (test_carrier, carrier) = TestCarrier::start().await;
+    let sagas: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(4).collect();
+    for saga in &sagas {
+        create(pool, *saga).await;
+    }
+    release(pool, &sagas).await;
+    test_carrier.answers(|batch| if batch > 1 { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK });
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("one by one"), 8);
+    assert_eq!(handed_over(pool).await, 8);
+
+    pass_time(pool, "10 min").await;
+    test_carrier.answers(|_| StatusCode::INTERNAL_SERVER_ERROR);
+    hand_over_due(pool, &carrier).await.expect_err("the carrier is down for all of them");
+    assert_eq!(test_carrier.call_sizes(), [8, 1, 1, 1, 1, 1, 1, 1, 1, 8, 1, 1, 1], "an outage is not asked 200 times");
     database.verify_and_drop(INVARIANTS).await;
 }

@@ -1,9 +1,13 @@
 //! `makegood saga check`: everything that is wrong with definitions, at once, each with its place.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs, io,
+    path::PathBuf,
+};
 
 use anyhow::{Context, Result, bail};
-use makegood_saga::definition::{Definition, Problem};
+use makegood_saga::definition::{Definition, Place, Problem};
 use serde::Serialize;
 
 use super::known_commands::KNOWN_COMMANDS;
@@ -59,11 +63,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         commands.extend(listed(&text).map(str::to_owned));
     }
     let is_known = |command: &str| args.any_command || commands.contains(command);
-    let mut results = Vec::with_capacity(args.files.len());
-    for file in &args.files {
-        let yaml = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-        results.push(check(file.display().to_string(), &yaml, is_known));
-    }
+    let files: Vec<(String, io::Result<String>)> =
+        args.files.iter().map(|file| (file.display().to_string(), fs::read_to_string(file))).collect();
+    let results = check_all(&files, is_known);
     match args.output {
         Output::Table => results.iter().for_each(print),
         Output::Json => println!("{}", serde_json::to_string_pretty(&results)?),
@@ -73,6 +75,39 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("{wrong} of {} definitions cannot be used", results.len());
     }
     Ok(())
+}
+
+/// Each file's result; of two that define the same version otherwise, the later one is wrong.
+fn check_all(files: &[(String, io::Result<String>)], is_known: impl Fn(&str) -> bool) -> Vec<Checked> {
+    let mut first_of: HashMap<(String, u32), (&str, &str)> = HashMap::new();
+    let mut results = Vec::with_capacity(files.len());
+    for (file, read) in files {
+        let yaml = match read {
+            Ok(yaml) => yaml,
+            Err(error) => {
+                results.push(wrong(file, format!("it cannot be read: {error}")));
+                continue;
+            }
+        };
+        let checked = check(file.clone(), yaml, &is_known);
+        let clash = checked.definition.as_ref().and_then(|defined| {
+            let (first, text) = first_of.entry((defined.saga.clone(), defined.version)).or_insert((file, yaml));
+            (*text != yaml).then(|| {
+                let Defined { saga, version, .. } = defined;
+                format!(
+                    "`{saga}` version {version} is defined by {first}, and otherwise; give one of them another version"
+                )
+            })
+        });
+        results.push(clash.map_or(checked, |problem| wrong(file, problem)));
+    }
+    results
+}
+
+/// What is wrong with a file as a whole.
+fn wrong(file: &str, problem: String) -> Checked {
+    let problem = Problem { place: Place { line: 1, column: 1 }, step: None, problem };
+    Checked { file: file.to_owned(), ok: false, definition: None, problems: vec![problem] }
 }
 
 fn check(file: String, yaml: &str, is_known: impl Fn(&str) -> bool) -> Checked {
@@ -113,6 +148,23 @@ mod tests {
         assert_eq!(json["problems"][0]["line"], 4);
         assert_eq!(json["problems"][0]["column"], 25);
         assert_eq!(json["problems"][0]["step"], "x");
+    }
+
+    #[test]
+    fn one_file_that_cannot_be_read_hides_no_others_and_a_version_is_defined_once() {
+        let definition = |step: &str| {
+            Ok(format!("saga: a\nversion: 1\nsteps:\n  - {{ step: {step}, command: shop.wrap_gift, pivot: true }}\n"))
+        };
+        let files = [
+            ("latin.yaml".to_owned(), Err(io::Error::other("no UTF-8"))),
+            ("first.yaml".to_owned(), definition("x")),
+            ("same.yaml".to_owned(), definition("x")),
+            ("other.yaml".to_owned(), definition("y")),
+        ];
+        let results = check_all(&files, |_| true);
+        assert_eq!(results.iter().map(|result| result.ok).collect::<Vec<_>>(), [false, true, true, false]);
+        assert_eq!(results[0].problems[0].to_string(), "1:1: it cannot be read: no UTF-8");
+        assert!(results[3].problems[0].problem.contains("is defined by first.yaml"), "{:?}", results[3].problems[0]);
     }
 
     #[test]

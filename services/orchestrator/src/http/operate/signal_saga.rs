@@ -22,7 +22,7 @@ pub(crate) struct GiveSignal {
 }
 
 /// Gives a signal to the step that awaits it, or keeps it for that step. The first one counts: when it has come before,
-/// the answer is the saga as it is.
+/// the answer is the saga as it is, or 409 if it came with another payload.
 #[utoipa::path(post, path = "/v1/admin/sagas/{id}/signal", tag = "sagas", request_body = GiveSignal,
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = MovedSaga), (status = 404), (status = 409), (status = 412), (status = 422)))]

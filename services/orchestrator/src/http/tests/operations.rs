@@ -114,8 +114,11 @@ async fn the_first_signal_counts_and_the_second_gets_the_saga_as_it_is() {
     let id = shop.trip().await;
     let (status, kept) = shop.operate(id, "signal", json!({"signal": "consent", "payload": 1})).await;
     assert_eq!((status, &kept["state"]), (StatusCode::OK, &json!("running")), "kept for the step that awaits it");
-    let (status, again) = shop.operate(id, "signal", json!({"signal": "consent", "payload": 2})).await;
+    let (status, again) = shop.operate(id, "signal", json!({"signal": "consent", "payload": 1})).await;
     assert_eq!((status, &again["revision"]), (StatusCode::OK, &kept["revision"]));
+    let (status, problem) = shop.operate(id, "signal", json!({"signal": "consent", "payload": 2})).await;
+    assert_eq!(status, StatusCode::CONFLICT, "whoever corrects a payload must not believe that it was taken");
+    assert!(problem["detail"].as_str().expect("a reason").contains("the first one counts"), "{problem}");
     shop.done(id, "seat").await;
     assert_eq!(shop.saga(id).await["context"]["consent"], 1);
     assert_eq!(shop.audit_rows().await, 1);
