@@ -53,6 +53,26 @@ async fn an_order_that_has_not_left_is_refunded_and_restocked_also_through_a_cra
     system.finish().await;
 }
 
+/// Somebody has given a part back before, or all of it: the buyer has all of it in the end, and no more.
+#[tokio::test]
+async fn a_cancellation_gives_back_what_is_left() {
+    let system = System::start_with(&[HANDOVER_DELAY]).await;
+    system.api.sell("TEA", "12.50", 10).await.expect("on sale");
+    for given_back in ["5.00", "25.00"] {
+        let placed = completed(&system).await;
+        let payment = placed.checkout.replace("chk_", "pi_");
+        let part = json!({"amount": {"amount": given_back, "currency": "GBP"}, "reason": "a broken cup"});
+        let refunds = format!("/v1/admin/payment_intents/{payment}/refunds");
+        let refunded = system.api.post(&refunds, As::Shop, &part).await.expect("answers");
+        assert_eq!(refunded.status.as_u16(), 202, "{refunded:?}");
+        let taken = system.api.post(&format!("/v1/orders/{}/cancel", placed.order), As::Shop, &json!({})).await;
+        assert_eq!(taken.expect("answers").status.as_u16(), 202);
+        assert_eq!(decided(&system, &placed).await.text_at("/cancellation/status"), "completed");
+    }
+    assert_eq!(system.count("sandbox", GIVEN_BACK).await, 5000, "each order once, to the penny");
+    system.finish().await;
+}
+
 async fn completed(system: &System) -> Placed {
     let placed = system.api.place_order(&[("TEA", 2)]).await.expect("placed");
     assert_eq!(system.api.wait_until_ended(&placed.checkout, DECIDED_WITHIN).await, "completed");

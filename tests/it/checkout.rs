@@ -22,7 +22,14 @@ async fn an_order_completes_and_a_declined_one_is_made_good() {
     assert!(answer.status.is_success(), "{answer:?}");
     assert_eq!(system.api.wait_until_ended(answer.text_at("/id"), DECIDED_WITHIN).await, "failed");
 
-    // Two are sold, and the three of the declined order are back.
+    // Authorized, and declined when it is captured: nothing of it is kept either.
+    let cart = system.api.cart(&[("TEA", 3)]).await.expect("a cart");
+    let uncaptured = Api::checkout_of(&cart, "pm_card_sandbox_captureDeclined");
+    let placed = system.api.check_out(&uncaptured).await.expect("placed");
+    assert_eq!(system.api.wait_until_ended(&placed.checkout, DECIDED_WITHIN).await, "failed");
+    assert_eq!(system.api.charges(&placed.order).await.expect("answers"), ["voided"]);
+
+    // Two are sold, and the three of each declined order are back.
     assert_eq!(system.stock("TEA").await, Stock { on_hand: 8, bound: 0 });
     system.finish().await;
 }

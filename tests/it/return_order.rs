@@ -194,3 +194,25 @@ async fn goods_that_do_not_come_in_time_are_waited_for_no_longer() {
     assert_eq!(system.count("sandbox", GIVEN_BACK).await, 999);
     system.finish().await;
 }
+
+/// An operator has given a part back for a scratch, and then all of the goods come: what is left goes back, in two returns of which the
+/// second finds nothing left. The books agree with that.
+#[tokio::test]
+async fn a_return_gives_back_what_an_operator_has_left() {
+    let system = system_with(&[]).await;
+    let placed = shipped(&system).await;
+    let payment = placed.checkout.replace("chk_", "pi_");
+    let part = json!({"amount": {"amount": "12.00", "currency": "GBP"}, "reason": "a scratch"});
+    let path = format!("/v1/admin/payment_intents/{payment}/refunds");
+    let refunded = system.api.insist(&path, As::Shop, "scratch", &part).await;
+    assert_eq!(refunded.status.as_u16(), 202, "{refunded:?}");
+
+    for (token, sku, quantity) in [("pot", "POT", 1), ("cups", "CUP", 3)] {
+        let id = announced(&system, &placed, token, &[(sku, quantity)]).await;
+        receive(&system, &id, &format!("{token}-came"), &[(sku, quantity, true)]).await;
+        ended(&system, &id, "completed").await;
+        assert_eq!(system.count("sandbox", GIVEN_BACK).await, 2_000, "the 8.00 that were left went back with the pot");
+    }
+    assert_eq!(read(&system, &placed).await.text_at("/return_status"), "returned");
+    system.finish().await;
+}

@@ -51,11 +51,12 @@ pub struct CapturedPayment {
 
 /// Gives money back: of the saga's own intent, or of the one named (a return's saga is not the checkout's).
 ///
-/// Refused with `refund_exceeds_captured` when more than what was captured would have gone back.
+/// Where less is left, because an operator has given back a part before, what is left goes back. [`RefundedPayment`] says how much.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RefundPayment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_intent_id: Option<Uuid>,
+    /// At most.
     pub amount: Money,
     /// What the refund is known by, for ever: a second one under the same id is refused.
     pub refund_id: Uuid,
@@ -66,6 +67,8 @@ pub struct RefundPayment {
 /// Output of `refund_payment`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RefundedPayment {
+    /// The one that was asked for; where all had gone back before, the last refund before it.
     pub refund_id: Uuid,
+    /// What went back now: nothing, where all had gone back before.
     pub refunded: Money,
 }

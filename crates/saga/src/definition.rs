@@ -16,6 +16,7 @@ use std::{ops::Range, time::Duration};
 
 use makegood_contracts::command::Direction;
 
+pub use check::{COMMAND_FORM, is_command};
 pub(crate) use duration::{parse as parse_duration, text as duration_text};
 pub use input::Input;
 pub use json_schema::JSON_SCHEMA;
@@ -172,6 +173,11 @@ impl Definition {
             return Some(self.steps.len());
         }
         self.steps.iter().position(|candidate| candidate.name == step)
+    }
+
+    /// Index of the step that waits for a signal.
+    pub fn index_awaiting(&self, signal: &str) -> Option<usize> {
+        self.steps.iter().position(|step| matches!(&step.kind, StepKind::Await(step) if step.signal == signal))
     }
 
     /// Name by index, as in [`Definition::index_of`].

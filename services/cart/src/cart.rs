@@ -274,7 +274,15 @@ impl Cart {
 
 /// What the saga's context needs for these lines, nearly: past its limit the saga would park, and wait for an operator who can do nothing.
 fn context_bytes(lines: &[Line]) -> usize {
-    lines.iter().map(|line| CONTEXT_BYTES_PER_LINE + line.name.len() + 2 * line.sku.len() + line.title.len()).sum()
+    let line = |line: &Line| {
+        CONTEXT_BYTES_PER_LINE + json_bytes(&line.name) + 2 * json_bytes(&line.sku) + json_bytes(&line.title)
+    };
+    lines.iter().map(line).sum()
+}
+
+/// A text's length in JSON, without its quotes: what must be escaped is two bytes. Control characters are in no text of a cart.
+fn json_bytes(text: &str) -> usize {
+    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use crate::config::Config;
 /// Above what a healthy carrier takes for a full batch, and below the lease under which a batch is offered.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// As much of the carrier's reason for a refusal as is kept.
+const REFUSAL_CHARS: usize = 300;
+
 /// A connection to the carrier of this deployment.
 #[derive(Debug, Clone)]
 pub(crate) struct Carrier {
@@ -73,7 +76,7 @@ impl Carrier {
         if status.is_success() {
             Ok(Answer::Accepted)
         } else if status.is_client_error() && !worth_repeating {
-            Ok(Answer::Refused(status.to_string()))
+            Ok(Answer::Refused(refusal(response).await))
         } else {
             anyhow::bail!("the carrier answered {status}")
         }
@@ -86,4 +89,14 @@ impl Carrier {
             callback_url: &self.callback_url,
         }
     }
+}
+
+/// The status, and the beginning of what is said to it. Control characters are left out: it is shown to people.
+async fn refusal(mut response: reqwest::Response) -> String {
+    let status = response.status();
+    // Without its text the status has to say enough.
+    let Ok(Some(text)) = response.chunk().await else { return status.to_string() };
+    let text = String::from_utf8_lossy(&text);
+    let told: String = text.chars().filter(|c| !c.is_control()).take(REFUSAL_CHARS).collect();
+    format!("{status}: {told}")
 }

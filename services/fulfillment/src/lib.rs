@@ -2,7 +2,8 @@
 //!
 //! A saga creates one shipment per warehouse while it may still be undone, and releases them once the money is taken
 //! (`commands`). From then on a released shipment is handed to the carrier until it has it (`shipment_handover`), and
-//! the carrier's signed callback says that it is on its way (`http`), which the rest of the world is told as an event.
+//! the carrier's signed callback says that it is on its way (`http`), which the rest of the world is told as an event. What the carrier does not take is
+//! counted (`untaken`), shown with its shipment, and asked again.
 //!
 //! Reading order: `shipment` holds the rules, pure; then commands,
 //! hand-over, HTTP, and `invariants`.
@@ -18,6 +19,7 @@ mod store;
 
 mod carrier;
 mod shipment_handover;
+mod untaken;
 
 mod http;
 
@@ -45,6 +47,7 @@ pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {
     tokio::try_join!(
         commands::participant(worker.clone(), &config).run(),
         shipment_handover::run(worker.clone(), &config),
+        untaken::keep_counting(worker.clone()),
         event_log::relay(worker, "fulfillment"),
     )?;
     Ok(())

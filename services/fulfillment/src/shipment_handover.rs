@@ -94,12 +94,12 @@ async fn hand_over_one_by_one(db: &PgPool, carrier: &Carrier, claimed: &[Claimed
             Ok(Answer::Refused(reason)) => {
                 unanswered = 0;
                 tracing::error!(shipment.id = %shipment.id, reason, "the carrier refuses a shipment");
-                put_off(db, shipment, claim.is_first_offer).await?;
+                put_off(db, shipment, Some(&reason), claim.is_first_offer).await?;
             }
             Err(error) => {
                 unanswered += 1;
                 // Not among those that it was claimed with the next time.
-                put_off(db, shipment, false).await?;
+                put_off(db, shipment, None, false).await?;
                 if unanswered == MAX_UNANSWERED {
                     return Err(error);
                 }
@@ -160,7 +160,7 @@ async fn mark_handed_over(db: &PgPool, shipments: &[OfferedShipment]) -> anyhow:
             for update
         )
         update shipment s
-        set handed_over_at = now(), handover_due_at = now() + make_interval(secs => $2)
+        set handed_over_at = now(), carrier_refusal = null, handover_due_at = now() + make_interval(secs => $2)
         from accepted
         where s.id = accepted.id and s.state = 'released'
         ",
@@ -174,18 +174,26 @@ async fn mark_handed_over(db: &PgPool, shipments: &[OfferedShipment]) -> anyhow:
 }
 
 /// A shipment that was refused, or not answered, does not come back before everything else had its turn. One of which the carrier
-/// certainly has nothing can be cancelled meanwhile, as if it had never been offered.
-async fn put_off(db: &PgPool, shipment: &OfferedShipment, carrier_has_nothing: bool) -> anyhow::Result<()> {
+/// certainly has nothing can be cancelled meanwhile, as if it had never been offered. A refusal stands until the carrier takes it, or
+/// it is cancelled.
+async fn put_off(
+    db: &PgPool,
+    shipment: &OfferedShipment,
+    refusal: Option<&str>,
+    carrier_has_nothing: bool,
+) -> anyhow::Result<()> {
     sqlx::query(
         r"
         update shipment
-        set handover_due_at = now() + make_interval(secs => $2), offered_at = case when $3 and handed_over_at is null then null else offered_at end
+        set handover_due_at = now() + make_interval(secs => $2), carrier_refusal = coalesce($4, carrier_refusal),
+            offered_at = case when $3 and handed_over_at is null then null else offered_at end
         where id = $1 and state = 'released'
         ",
     )
     .bind(shipment.id.uuid())
     .bind(SILENCE_SECONDS)
     .bind(carrier_has_nothing)
+    .bind(refusal)
     .execute(db)
     .await
     .context("putting off a shipment that the carrier did not take")?;

@@ -53,7 +53,7 @@ pub(crate) async fn move_shipments(
         r"
         update shipment
         set state = $2, version = version + 1, changed_at = now(),
-            handover_due_at = case when $2 = 'released' then now() + make_interval(secs => $3) end
+            carrier_refusal = null, handover_due_at = case when $2 = 'released' then now() + make_interval(secs => $3) end
         where id = any($1)
         ",
     )

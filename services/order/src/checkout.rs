@@ -67,11 +67,11 @@ impl Status {
     }
 
     /// Whether `next` may follow directly. Every conditional update in the commands is one of these arrows.
-    /// An operator may skip the confirmation, hence the arrow from open to completed.
+    /// An operator may skip the confirmation, or give it in the buyer's stead, hence the arrows from open past processing.
     pub const fn may_become(self, next: Self) -> bool {
         match self {
             Self::Accepted => !matches!(next, Self::Accepted | Self::RequiresAction | Self::Completed),
-            Self::Open => matches!(next, Self::Processing) || next.is_final(),
+            Self::Open => matches!(next, Self::Processing | Self::RequiresAction) || next.is_final(),
             Self::Processing => matches!(next, Self::RequiresAction) || next.is_final(),
             Self::RequiresAction => next.is_final(),
             Self::Completed | Self::Failed | Self::Expired | Self::Cancelled => false,

@@ -177,16 +177,14 @@ impl Operation {
         Ok(output)
     }
 
-    /// An authorization or a refund may be refused, which is business. Nothing can go on where money that is held
-    /// cannot be taken or let go: that is for people.
+    /// What is refused is business: of a capture it means that no money came, so its order is undone. Nothing can go on where
+    /// money that is held cannot be let go: that is for people.
     fn declined(&self) -> Outcome {
         let unnamed = Refusal { code: "declined".to_owned(), decline_code: None };
         let refusal = self.refusal.as_ref().unwrap_or(&unnamed);
         match self.kind {
-            Kind::Authorize | Kind::Refund => Outcome::refused(&refusal.code, refusal.detail()),
-            Kind::Capture | Kind::Void => {
-                Outcome::defect(format!("{} {}: {}", self.kind.as_str(), self.id, refusal.detail()))
-            }
+            Kind::Authorize | Kind::Capture | Kind::Refund => Outcome::refused(&refusal.code, refusal.detail()),
+            Kind::Void => Outcome::defect(format!("void {}: {}", self.id, refusal.detail())),
         }
     }
 }

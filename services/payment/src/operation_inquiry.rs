@@ -2,19 +2,25 @@
 //!
 //! This is what makes an unknown outcome end: a lost answer, a buyer who authenticates after the saga's step was told
 //! `pending`, a refund that an operator asked for, a callback (which only makes its operation due). Whatever is asked about
-//! goes through the same [`settle`] as an answer at first hand.
+//! goes through the same [`settle`] as an answer at first hand. What cannot be read or booked holds up no other: it is left out, and
+//! comes back when its lease ends.
 
 use std::time::Duration;
 
 use makegood_contracts::{command::StepKey, reply::Outcome};
-use makegood_messaging::{participant::reply_later, worker::Worker};
+use makegood_messaging::{
+    lasting::{halve, is_lasting},
+    participant::reply_later,
+    worker::Worker,
+};
 use sqlx::PgPool;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
     cashier::Cashier,
     provider::Errand,
-    settlement::{Settled, settle},
+    settlement::{Settled, Verdict, settle},
     store,
 };
 
@@ -26,12 +32,25 @@ const IDLE_DELAY: Duration = Duration::from_millis(500);
 /// requests time out.
 const LEASE_SECONDS: f64 = 90.0;
 
+/// How long the events of callbacks are kept, to know them again: the provider repeats one for hours at most.
+const CALLBACKS_KEPT_DAYS: i32 = 7;
+/// Between looks for callbacks to be forgotten, and of how many at once.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
+
 /// A decision to be told: the step, where it wants its reply, and the outcome.
 pub type Decision = (StepKey, String, Outcome);
 
 /// Asks in rounds until shutdown.
 pub async fn run(worker: Worker, cashier: &Cashier) -> anyhow::Result<()> {
+    let mut forget_at = Instant::now();
     while !worker.shutdown.has_begun() {
+        if forget_at <= Instant::now() {
+            forget_at = Instant::now() + FORGET_EVERY;
+            if let Err(error) = forget_callbacks(&worker.db).await {
+                tracing::warn!(%error, "old callbacks were not forgotten; trying again");
+            }
+        }
         let asked = match ask_due(cashier).await {
             Ok((asked, decisions)) => {
                 tell(&worker, decisions).await;
@@ -66,13 +85,49 @@ pub async fn ask_due(cashier: &Cashier) -> anyhow::Result<(usize, Vec<Decision>)
         return Ok((0, Vec::new()));
     }
     let mut conn = cashier.db.acquire().await?;
-    let pairs = store::operations(&mut conn, &ids).await?;
+    let pairs = store::readable_operations(&mut conn, &ids).await?;
     drop(conn);
-    let undecided = pairs.into_values().filter(|(operation, _)| !operation.state.is_decided());
+    let undecided = pairs.into_iter().filter(|(operation, _)| !operation.state.is_decided());
     let errands = undecided.map(|(operation, intent)| Errand { operation, intent, ask_first: true }).collect();
     let verdicts = cashier.provider.carry_out(errands).await;
-    let (settled, _) = settle(&cashier.db, verdicts, &[]).await?;
-    Ok((ids.len(), settled.into_iter().filter_map(decision).collect()))
+    Ok((ids.len(), settle_each(cashier, &verdicts).await?))
+}
+
+/// All at once; where that can never be, in ever smaller parts.
+async fn settle_each(cashier: &Cashier, verdicts: &[Verdict]) -> anyhow::Result<Vec<Decision>> {
+    let mut decisions = Vec::new();
+    let mut parts = vec![verdicts];
+    while let Some(part) = parts.pop() {
+        match settle(&cashier.db, part.to_vec(), &[]).await {
+            Ok((settled, _)) => decisions.extend(settled.into_iter().filter_map(decision)),
+            Err(error) if is_lasting(&error) && part.len() > 1 => halve(&mut parts, part),
+            Err(error) if is_lasting(&error) => {
+                let operation = part.first().map(|verdict| verdict.operation.id);
+                tracing::error!(operation_id = ?operation, error = format!("{error:#}"), "an operation cannot be settled");
+            }
+            // What was settled before is told nonetheless.
+            Err(error) if decisions.is_empty() => return Err(error),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "some operations are settled after their lease");
+                break;
+            }
+        }
+    }
+    Ok(decisions)
+}
+
+/// Forgets callbacks that nobody repeats any more.
+async fn forget_callbacks(db: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        r"delete from provider_callback
+          where event_id in (select event_id from provider_callback where received_at < now() - make_interval(days => $1)
+                             order by received_at limit $2 for update skip locked)",
+    )
+    .bind(CALLBACKS_KEPT_DAYS)
+    .bind(FORGOTTEN_AT_ONCE)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// What is new and lasting; a failure is for the step's own next attempt to find.

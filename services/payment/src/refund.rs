@@ -1,5 +1,8 @@
 //! Starts refunds, for a saga's step and for an operator alike: checked against what is left, reserved in counters and
 //! ledger, and stored as an operation that has not been sent yet.
+//!
+//! An operator gets exactly what was asked for, or a refusal. A saga that cancels or takes back an order is past its pivot and may find
+//! that an operator has given back a part before: it gives back what is left (decision 0023).
 
 use std::collections::HashMap;
 
@@ -8,9 +11,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    intent::{Event, Illegal, apply},
+    intent::{Event, Illegal, Progress, State, apply},
     ledger::{self, Leg, journal},
-    operation::{Asker, Kind, Operation, State},
+    operation::{self, Asker, Kind, Operation},
     store::{self, Intent, Pair},
 };
 
@@ -26,6 +29,7 @@ pub struct Wanted {
     /// All that is left, if none is given.
     pub amount: Option<Money>,
     pub reason: Option<String>,
+    /// A saga's step; none where an operator asked.
     pub asker: Option<Asker>,
 }
 
@@ -39,6 +43,27 @@ pub enum Started {
         code: &'static str,
         detail: String,
     },
+    /// A saga's: another refund of the payment is undecided, and how much this one can give back depends on it.
+    Waits,
+    /// A saga's: all of the payment has gone back before, with these refunds. The last of them stands for this one.
+    AllBack(AllBack),
+}
+
+/// A payment of which nothing is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllBack {
+    pub intent_id: Uuid,
+    pub currency: String,
+    /// None until it was looked up.
+    pub last_refund_id: Option<Uuid>,
+}
+
+/// How much a refund is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    Minor(i64),
+    Undecided,
+    Nothing,
 }
 
 /// Starts each, in order, in the caller's transaction. The intents stay locked until it ends.
@@ -58,6 +83,7 @@ pub async fn start(conn: &mut PgConnection, wanted: &[Wanted], first_ask_seconds
         });
     }
     save(conn, &started, &intents, first_ask_seconds).await?;
+    name_last_refunds(conn, &mut started).await?;
     for one in &mut started {
         if let Started::New(pair) = one {
             // As it is stored now, with everything that this call reserved.
@@ -79,6 +105,34 @@ async fn operations_of(conn: &mut PgConnection, wanted: &[Wanted]) -> anyhow::Re
     Ok(pairs.into_values().filter_map(|pair| pair.0.refund_id.map(|refund_id| (refund_id, pair))).collect())
 }
 
+/// Looks up under which refunds the last of a payment went back.
+async fn name_last_refunds(conn: &mut PgConnection, started: &mut [Started]) -> anyhow::Result<()> {
+    let all_back = |one: &Started| match one {
+        Started::AllBack(all_back) => Some(all_back.intent_id),
+        Started::New(_) | Started::Before(_) | Started::Refused { .. } | Started::Waits => None,
+    };
+    let intents: Vec<Uuid> = started.iter().filter_map(all_back).collect();
+    if intents.is_empty() {
+        return Ok(());
+    }
+    let last: HashMap<Uuid, Uuid> = sqlx::query_as(
+        r"select distinct on (intent_id) intent_id, refund_id from payment_operation
+          where intent_id = any($1) and kind = 'refund' and state = 'succeeded' and refund_id is not null
+          order by intent_id, decided_at desc, operation_id",
+    )
+    .bind(intents)
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .collect();
+    for one in started {
+        if let Started::AllBack(all_back) = one {
+            all_back.last_refund_id = last.get(&all_back.intent_id).copied();
+        }
+    }
+    Ok(())
+}
+
 /// Takes the amount out of what may still be refunded. Pure.
 pub fn reserve(intents: &mut HashMap<Uuid, Intent>, wanted: &Wanted) -> Started {
     let Some(intent) = intents.get_mut(&wanted.intent_id) else {
@@ -88,7 +142,7 @@ pub fn reserve(intents: &mut HashMap<Uuid, Intent>, wanted: &Wanted) -> Started 
         };
     };
     let progress = intent.progress;
-    let left = progress.captured_minor - progress.refunded_minor - progress.refunding_minor;
+    let left = left(progress);
     if wanted.amount.is_some_and(|amount| amount.code() != intent.currency) {
         return Started::Refused {
             code: "currency_mismatch",
@@ -101,7 +155,14 @@ pub fn reserve(intents: &mut HashMap<Uuid, Intent>, wanted: &Wanted) -> Started 
             detail: "the reason is too long or has control characters".to_owned(),
         };
     }
-    let minor = wanted.amount.map_or(left, |amount| amount.minor_units);
+    let minor = match share(progress, wanted) {
+        Share::Minor(minor) => minor,
+        Share::Undecided => return Started::Waits,
+        Share::Nothing => {
+            let currency = intent.currency.clone();
+            return Started::AllBack(AllBack { intent_id: intent.id, currency, last_refund_id: None });
+        }
+    };
     match apply(progress, Event::RefundStarted { minor }) {
         Ok(after) => {
             intent.progress = after;
@@ -118,6 +179,24 @@ pub fn reserve(intents: &mut HashMap<Uuid, Intent>, wanted: &Wanted) -> Started 
     }
 }
 
+/// What can still be asked back.
+fn left(progress: Progress) -> i64 {
+    progress.captured_minor - progress.refunded_minor - progress.refunding_minor
+}
+
+/// An operator's refund is of what was asked for. A saga's is of what is left where less is left, once that is known.
+fn share(progress: Progress, wanted: &Wanted) -> Share {
+    let left = left(progress);
+    let Some(minor) = wanted.amount.map(|amount| amount.minor_units) else { return Share::Minor(left) };
+    let is_capped = wanted.asker.is_some() && progress.state == State::Succeeded && minor > left;
+    match (is_capped, progress.refunding_minor, left) {
+        (false, ..) => Share::Minor(minor),
+        (true, 0, 0) => Share::Nothing,
+        (true, 0, left) => Share::Minor(left),
+        (true, ..) => Share::Undecided,
+    }
+}
+
 /// Whether a reason can be stored and shown.
 pub fn is_reason(text: &str) -> bool {
     text.chars().count() <= MAX_REASON_CHARS && !text.contains(char::is_control)
@@ -129,7 +208,7 @@ fn operation(wanted: &Wanted, amount_minor: i64) -> Operation {
         intent_id: wanted.intent_id,
         kind: Kind::Refund,
         amount_minor,
-        state: State::Started,
+        state: operation::State::Started,
         provider_reference: None,
         refusal: None,
         redirect_url: None,
@@ -150,7 +229,7 @@ async fn save(
         .iter()
         .filter_map(|started| match started {
             Started::New(pair) => Some(&**pair),
-            Started::Before(_) | Started::Refused { .. } => None,
+            Started::Before(_) | Started::Refused { .. } | Started::Waits | Started::AllBack(_) => None,
         })
         .collect();
     if new.is_empty() {

@@ -124,7 +124,7 @@ fn declined(
 ) -> Result<Effect, Illegal> {
     let (progress, legs) = match operation.kind {
         Kind::Authorize => (apply(intent.progress, Event::Declined)?, Vec::new()),
-        // The money stays where it is; the step's defect brings people.
+        // The money stays where it is: what was not captured is voided, and a void's defect brings people.
         Kind::Capture | Kind::Void => (intent.progress, Vec::new()),
         Kind::Refund => {
             let minor = operation.amount_minor;

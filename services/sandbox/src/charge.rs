@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::test_card::{Behaviour, behaviour};
+use crate::test_card::{Behaviour, behaviour, declines_capture};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -199,6 +199,9 @@ fn capture(movement: &Movement, charge: Charge) -> (Verdict, Option<Charge>) {
     let verdict = match charge.state {
         State::Authorized if !has_currency(&charge, &movement.currency) => declined("currency_mismatch"),
         State::Authorized if movement.amount_minor > charge.authorized_minor => declined("amount_too_large"),
+        State::Authorized if charge.authorization.as_ref().is_some_and(|it| declines_capture(&it.payment_method)) => {
+            declined("capture_declined")
+        }
         State::Authorized => {
             let captured = Charge { state: State::Captured, captured_minor: movement.amount_minor, ..charge };
             return (Verdict::Succeeded, Some(captured));

@@ -1,4 +1,4 @@
-//! What a payment method's token makes the provider do: Stripe's published test tokens, and two of our own for faults.
+//! What a payment method's token makes the provider do: Stripe's published test tokens, and three of our own for faults.
 
 /// What becomes of an authorization with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,8 @@ pub(crate) fn behaviour(token: &str) -> Behaviour {
             | "jcb"
             | "unionpay"
             | "sandbox_timeoutBeforeEffect"
-            | "sandbox_timeoutAfterEffect",
+            | "sandbox_timeoutAfterEffect"
+            | "sandbox_captureDeclined",
         ) => Behaviour::Approve,
         Some(
             "authenticationRequired"
@@ -64,6 +65,11 @@ pub(crate) fn behaviour(token: &str) -> Behaviour {
         Some("chargeDeclinedProcessingError") => own("processing_error"),
         _ => own("invalid_payment_method"),
     }
+}
+
+/// Whether money that was authorized with a token cannot be captured, as when an authorization has expired.
+pub(crate) fn declines_capture(token: &str) -> bool {
+    name(token) == Some("sandbox_captureDeclined")
 }
 
 /// Whether the answer to a token's first sending is lost.
@@ -107,5 +113,6 @@ mod tests {
         }
         assert_eq!(lost_answer("pm_card_sandbox_timeoutAfterEffect"), Some(LostAnswer::AfterEffect));
         assert_eq!(lost_answer("pm_card_visa"), None);
+        assert!(declines_capture("pm_card_sandbox_captureDeclined") && !declines_capture("pm_card_visa"));
     }
 }

@@ -76,6 +76,13 @@ impl Cancellations {
         self.of(checkout).any(|one| one.status == Status::Completed)
     }
 
+    /// An order that two cancellations took back.
+    pub(super) fn gone_through_twice(&self) -> Option<Uuid> {
+        let completed = self.by_id.values().filter(|one| one.status == Status::Completed);
+        let mut orders = BTreeSet::new();
+        completed.map(|one| one.checkout).find(|checkout| !orders.insert(*checkout))
+    }
+
     fn of(&self, checkout: Uuid) -> impl Iterator<Item = &Cancellation> {
         self.by_id.values().filter(move |one| one.checkout == checkout)
     }

@@ -50,6 +50,10 @@ impl Simulation {
         if live.is_empty() {
             return;
         }
+        if self.happens(0.1) {
+            self.give_some_back();
+            return;
+        }
         let saga = live[self.random.random_range(0..live.len())];
         let (actor, reason) = ("ann".to_owned(), "she has her reasons".to_owned());
         let event = match self.random.random_range(0..11) {
@@ -64,6 +68,20 @@ impl Simulation {
             _ => None,
         };
         self.operate(saga, &event.unwrap_or_else(retried));
+    }
+
+    /// A part of some payment, for a scratch; of what is cancelled or comes back meanwhile as well.
+    fn give_some_back(&mut self) {
+        let captured = self.payments.captured();
+        if captured.is_empty() {
+            return;
+        }
+        let (payment, minor) = captured[self.random.random_range(0..captured.len())];
+        let part = self.random.random_range(1..=minor);
+        let refund_id = Uuid::from_u128(self.random.random());
+        if let Err(error) = self.payments.give_back(payment, part, refund_id, self.schedule.now) {
+            self.breaks(format!("giving back by hand: {error:#}"));
+        }
     }
 
     /// The parked step settled by hand, if the books show that it is.

@@ -201,9 +201,10 @@ impl Payments {
                 | IntentState::Processing
                 | IntentState::RequiresAction
                 | IntentState::RequiresCapture => Outcome::retry("it is not authorized yet"),
-                IntentState::Succeeded | IntentState::Canceled | IntentState::Failed => {
-                    Outcome::defect("it cannot be captured")
+                IntentState::Canceled | IntentState::Failed => {
+                    Outcome::refused("payment_not_authorized", "nothing is held")
                 }
+                IntentState::Succeeded => Outcome::defect("it cannot be captured"),
             }))
         })
     }
@@ -306,17 +307,18 @@ impl Simulation {
             | Said::ActionRequired { .. }
             | Said::Unknown { .. }) => said,
         };
-        let Some((key, outcome, is_changed)) = self.save(errand.operation_id, &said) else { return };
-        match errand.in_hand {
-            Some(in_hand) => self.answer_soon(in_hand, outcome),
-            None if is_changed && !matches!(outcome, Outcome::Failed { .. }) => {
+        let Some((asker, outcome, is_changed)) = self.save(errand.operation_id, &said) else { return };
+        match (errand.in_hand, asker) {
+            (Some(in_hand), _) => self.answer_soon(in_hand, outcome),
+            (None, Some(key)) if is_changed && !matches!(outcome, Outcome::Failed { .. }) => {
                 self.publish(Message::Reply(Reply { key, attempt: 0, outcome }));
             }
-            None => {}
+            (None, _) => {}
         }
     }
 
-    fn save(&mut self, operation_id: Uuid, said: &Said) -> Option<(StepKey, Outcome, bool)> {
+    /// The step that asked (none where an operator did), what it is answered, and whether that is new.
+    fn save(&mut self, operation_id: Uuid, said: &Said) -> Option<(Option<StepKey>, Outcome, bool)> {
         let now = self.schedule.now;
         let row = self.payments.operations.get(&operation_id)?;
         let intent = self.payments.intents.get(&row.operation.intent_id)?.clone();
@@ -328,9 +330,9 @@ impl Simulation {
                 Some(unanswered(&intent, &before))
             }
         };
-        let key = before.asker.clone()?.key;
+        let asker = before.asker.as_ref().map(|asker| asker.key.clone());
         let Some(effect) = effect else {
-            return Some((key, before.outcome(&intent).ok()?, false));
+            return Some((asker, before.outcome(&intent).ok()?, false));
         };
         let is_changed = effect.operation.state != before.state;
         let is_decided = effect.operation.state.is_decided();
@@ -350,11 +352,11 @@ impl Simulation {
         self.payments
             .intents
             .insert(intent_id, Intent { progress: effect.progress, version: intent.version + 1, ..intent });
-        if is_changed && !matches!(outcome, Outcome::Failed { .. }) {
-            self.record(Service::Payment, &key, outcome.clone());
-            self.note_effect(&key, &outcome, true);
+        if let Some(key) = asker.as_ref().filter(|_| is_changed && !matches!(outcome, Outcome::Failed { .. })) {
+            self.record(Service::Payment, key, outcome.clone());
+            self.note_effect(key, &outcome, true);
         }
-        Some((key, outcome, is_changed))
+        Some((asker, outcome, is_changed))
     }
 
     /// Operations of which nothing final was heard are asked about.

@@ -33,8 +33,12 @@ pub(super) enum Deed {
 const RUSH_MS: i64 = 30_000;
 const SKUS: [&str; 3] = ["cup", "pot", "tea"];
 /// Cards, and how often each is used.
-const CARDS: [(&str, u32); 3] =
-    [("pm_card_visa", 7), ("pm_card_authenticationRequired", 2), ("pm_card_chargeDeclined", 1)];
+const CARDS: [(&str, u32); 4] = [
+    ("pm_card_visa", 14),
+    ("pm_card_authenticationRequired", 4),
+    ("pm_card_chargeDeclined", 2),
+    ("pm_card_sandbox_captureDeclined", 1),
+];
 
 fn checkout_id(number: u128) -> Uuid {
     Uuid::from_u128(0x0198_f0c2_0000_7000_8000_0000_0000_0000 + number)

@@ -201,8 +201,13 @@ impl Simulation {
     fn judge_cancellations(&mut self) {
         let ids = self.cancellations.by_id.keys().copied().collect();
         self.judge_all_of("cancellation", ids);
+        if let Some(checkout) = self.cancellations.gone_through_twice() {
+            self.breaks(format!("order {checkout} was cancelled twice"));
+        }
         let went_back = |checkout: &&Uuid| {
-            let due = self.due_for_returns(**checkout);
+            // Returns give back what operators have left of it.
+            let by_hand = self.payments.given_back(**checkout);
+            let due = self.due_for_returns(**checkout).map(|due| (due + by_hand).min(self.captured(**checkout)));
             let is_other =
                 due.is_some_and(|due| due != self.refunded(**checkout)) || self.stock.has_come_back(**checkout);
             is_other && !self.cancellations.has_gone_through(**checkout)
@@ -210,6 +215,10 @@ impl Simulation {
         if let Some(checkout) = self.checkouts.by_id.keys().find(went_back).copied() {
             self.breaks(format!("order {checkout} was not cancelled, and money or goods went back that no return brought, or did not that one did"));
         }
+    }
+
+    fn captured(&self, checkout: Uuid) -> i64 {
+        self.provider.charges_of(checkout).map(|charge| charge.captured_minor).sum()
     }
 
     fn refunded(&self, checkout: Uuid) -> i64 {
@@ -222,8 +231,7 @@ impl Simulation {
         if cancellation.status != CancellationStatus::Completed {
             return Some(format!("cancelled an order, and its cancellation is {:?}", cancellation.status));
         }
-        let captured: i64 = self.provider.charges_of(checkout).map(|charge| charge.captured_minor).sum();
-        let refunded = self.refunded(checkout);
+        let (captured, refunded) = (self.captured(checkout), self.refunded(checkout));
         if refunded != captured && !self.is_left_out(saga, "refund_payment") {
             return Some(format!("cancelled an order, and {refunded} of {captured} was given back"));
         }

@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a pending step waits for someone outside: what banks give a buyer for 3-D Secure.
 const PENDING_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// What a command is written like.
-const COMMAND_FORM: &str = "write `service.verb_noun`, in lower-case letters, digits, `_` and `-`";
+pub const COMMAND_FORM: &str = "write `service.verb_noun`, in lower-case letters, digits, `_` and `-`";
 
 pub(super) fn parse(yaml: &str, is_known: &dyn Fn(&str) -> bool) -> Result<Definition, DefinitionError> {
     let tree = located::parse(yaml).map_err(|problem| DefinitionError { problems: vec![problem] })?;
@@ -102,7 +102,8 @@ impl<'a> Check<'a> {
 
     fn group(&mut self, members: At<Vec<Entry>>, steps: &mut Vec<Step>) {
         self.step.clear();
-        if members.value.len() < 2 {
+        // An empty one is told by whoever read it.
+        if members.value.len() == 1 {
             self.complain(
                 members.place,
                 "a parallel group has two members at least: write a lone step without `parallel`",
@@ -373,7 +374,8 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-')
 }
 
-fn is_command(text: &str) -> bool {
+/// Whether a text is written as a command is: [`COMMAND_FORM`].
+pub fn is_command(text: &str) -> bool {
     text.split_once('.').is_some_and(|(service, verb)| is_name(service) && is_name(verb))
 }
 

@@ -1,8 +1,10 @@
 //! YAML as a tree that knows its places, so that everything wrong with a file can be told at once, each with its line.
 
+use std::borrow::Cow;
+
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::{DuplicateKeyPolicy, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, Localizer, Location, Spanned, UserMessageFormatter};
 
 use super::problem::{Place, Problem};
 
@@ -41,13 +43,23 @@ pub(super) fn parse(yaml: &str) -> Result<Located, Problem> {
     // A key that stands twice is told by whoever reads the map, with its place and beside other mistakes.
     let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough, strict_booleans: true };
     serde_saphyr::from_str_with_options::<Spanned<Node>>(yaml, options).map(At::of).map_err(|error| {
-        let error = error.without_snippet();
         let place = error.location().map_or(Place { line: 1, column: 1 }, |location| Place {
             line: location.line(),
             column: location.column(),
         });
-        Problem { place, step: None, problem: format!("it cannot be read as YAML: {error}") }
+        let why =
+            error.without_snippet().render_with_formatter(&UserMessageFormatter.with_localizer(&PlaceToldAlready));
+        Problem { place, step: None, problem: format!("it cannot be read as YAML: {why}") }
     })
+}
+
+/// A problem begins with its place, so what the parser says of it does not end with it too.
+struct PlaceToldAlready;
+
+impl Localizer for PlaceToldAlready {
+    fn attach_location<'a>(&self, base: Cow<'a, str>, _: Location) -> Cow<'a, str> {
+        base
+    }
 }
 
 impl Located {
@@ -70,15 +82,15 @@ impl Located {
     }
 
     /// What it is, for people.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> String {
         match &self.value {
-            Node::Null => "nothing",
-            Node::Bool(_) => "true or false",
-            Node::Number(_) => "a number",
-            Node::Text(_) => "text",
-            Node::List(items) if items.is_empty() => "an empty list",
-            Node::List(_) => "a list",
-            Node::Map(_) => "a map of fields",
+            Node::Null => "nothing".to_owned(),
+            Node::Bool(_) => "true or false".to_owned(),
+            Node::Number(number) => format!("the number {number}"),
+            Node::Text(_) => "text".to_owned(),
+            Node::List(items) if items.is_empty() => "an empty list".to_owned(),
+            Node::List(_) => "a list".to_owned(),
+            Node::Map(_) => "a map of fields".to_owned(),
         }
     }
 }
@@ -177,6 +189,7 @@ mod tests {
     fn what_is_no_yaml_is_told_with_its_place() {
         let problem = parse("a: 1\nb: [1, 2\nc: 3\n").expect_err("a bracket is missing");
         assert!(problem.place.line >= 2, "{problem}");
-        assert!(parse("a: 1\n---\nb: 2\n").is_err(), "one document");
+        let problem = parse("a: 1\n---\nb: 2\n").expect_err("two documents").to_string();
+        assert!(problem.ends_with("only single YAML document expected but multiple found"), "{problem}");
     }
 }

@@ -244,7 +244,7 @@ impl<'a> Fields<'a> {
     }
 
     fn number(&mut self, name: &str) -> Option<At<u32>> {
-        self.typed(name, "a whole number", 1, |node| match node {
+        self.typed(name, "a whole number from 1 to 4294967295", 1, |node| match node {
             Node::Number(number) => number.as_u64().and_then(|number| number.try_into().ok()),
             Node::Null | Node::Bool(_) | Node::Text(_) | Node::List(_) | Node::Map(_) => None,
         })
@@ -272,6 +272,9 @@ impl<'a> Fields<'a> {
         });
         let entries = entries.map_or_else(Vec::new, |entries| entries.value);
         for (place, (key, _)) in entries.iter().enumerate() {
+            if key.value.is_empty() {
+                self.complain_at(key.place, format!("a field of {name} has a name"));
+            }
             if entries[..place].iter().any(|(earlier, _)| earlier.value == key.value) {
                 self.complain_at(key.place, format!("{name} `{}` stands here twice: keep one", key.value));
             }

@@ -33,6 +33,7 @@ pub(super) fn misses(expected: &Expectation, played: &Played<'_>) -> Vec<String>
             misses.push(format!("{what}: expected [{}], and it is [{}]", expected.join(", "), steps.join(", ")));
         }
     }
+    misses.extend(refusals(expected, played));
     for (step, fields) in &expected.inputs {
         let sent = played.inputs.get(step);
         for (field, value) in fields {
@@ -44,6 +45,17 @@ pub(super) fn misses(expected: &Expectation, played: &Played<'_>) -> Vec<String>
         }
     }
     misses
+}
+
+/// A case whose `then` asks for what cannot be shows something else than its author believes.
+fn refusals(expected: &Expectation, played: &Played<'_>) -> Option<String> {
+    let refused: Vec<&str> = played.refused.iter().map(|(word, _)| *word).collect();
+    let why: Vec<String> =
+        played.refused.iter().map(|(word, why)| format!("`{word}` was not possible: {why}")).collect();
+    (expected.refused != refused).then(|| match why.as_slice() {
+        [] => format!("refused: expected [{}], and all of `then` was possible", expected.refused.join(", ")),
+        why => format!("refused: expected [{}], and {}", expected.refused.join(", "), why.join("; ")),
+    })
 }
 
 fn told(what: Option<&str>) -> &str {

@@ -31,19 +31,24 @@ const ACTOR: &str = "script";
 
 /// Plays a case to its end.
 pub fn rehearse(definition: &Definition, case: &Case) -> Rehearsal {
-    let mut misses = unknown_steps(definition, case);
+    let mut misses = unknown_names(definition, case);
     let mut played = Played::new(definition, case);
     misses.extend(played.play().err());
     misses.extend(expectation::misses(&case.expect, &played));
     Rehearsal { timeline: played.timeline, misses }
 }
 
-/// Steps that the script names and the definition has not, and states that there are not.
-fn unknown_steps(definition: &Definition, case: &Case) -> Vec<String> {
+/// Steps and signals that the script names and the definition has not, and states that there are not.
+fn unknown_names(definition: &Definition, case: &Case) -> Vec<String> {
     let expected = [&case.expect.sent, &case.expect.undone, &case.expect.skipped].into_iter().flatten().flatten();
-    let named = case.replies.keys().chain(case.undo_replies.keys()).chain(case.expect.inputs.keys()).chain(expected);
-    let unknown = named.filter(|step| definition.index_of(step).is_none());
+    let answered = case.replies.keys().chain(case.undo_replies.keys());
+    let happening = case.then.iter().filter_map(Happening::step);
+    let steps = answered.chain(happening).chain(case.expect.inputs.keys()).chain(expected);
+    let unknown = steps.filter(|step| definition.index_of(step).is_none());
     let mut problems: Vec<String> = unknown.map(|step| format!("the definition has no step `{step}`")).collect();
+    let signals = case.signals.keys().chain(case.then.iter().filter_map(Happening::signal));
+    let unknown = signals.filter(|signal| definition.index_awaiting(signal).is_none());
+    problems.extend(unknown.map(|signal| format!("the definition awaits no signal `{signal}`")));
     let states = Condition::ALL.map(Condition::as_str);
     if !states.contains(&case.expect.state.as_str()) {
         problems.push(format!("state: there is no `{}`: write {}", case.expect.state, states.join(", ")));
@@ -62,6 +67,8 @@ pub(super) struct Played<'a> {
     sendings: BTreeMap<(String, Direction), usize>,
     pub(super) sent: Vec<String>,
     pub(super) undone: Vec<String>,
+    /// What `then` asked and was not possible, in order: the word, and why.
+    pub(super) refused: Vec<(&'static str, String)>,
     /// What was sent last to each step.
     pub(super) inputs: BTreeMap<String, Map<String, Value>>,
     timeline: Vec<Line>,
@@ -81,6 +88,7 @@ impl<'a> Played<'a> {
             sendings: BTreeMap::new(),
             sent: Vec::new(),
             undone: Vec::new(),
+            refused: Vec::new(),
             inputs: BTreeMap::new(),
             timeline: Vec::new(),
             events: 0,
@@ -92,7 +100,9 @@ impl<'a> Played<'a> {
         self.feed(&Event::Started)?;
         self.answer_all()?;
         for happening in &self.case.then {
-            self.happen(happening)?;
+            if let Some(why) = self.happen(happening)? {
+                self.refused.push((happening.word(), why));
+            }
             self.answer_all()?;
         }
         while self.state.condition().as_str() != self.case.expect.state && self.pass_to_next_deadline(None)? {
@@ -113,18 +123,27 @@ impl<'a> Played<'a> {
             *sending += 1;
             match answer.unwrap_or_else(|| Answer::Given(Outcome::done())) {
                 Answer::Silent => {}
-                Answer::Given(outcome) => self.reply(send.step, send.direction, send.attempt, outcome)?,
+                Answer::Given(outcome) => {
+                    self.reply(send.step, send.direction, send.attempt, outcome)?;
+                }
             }
         }
         Ok(())
     }
 
-    fn reply(&mut self, step: String, direction: Direction, attempt: u32, outcome: Outcome) -> Result<(), String> {
+    fn reply(
+        &mut self,
+        step: String,
+        direction: Direction,
+        attempt: u32,
+        outcome: Outcome,
+    ) -> Result<Option<String>, String> {
         self.tell(timeline::answered(&step, direction, &outcome));
         self.feed(&Event::Replied { step, direction, attempt, outcome })
     }
 
-    fn happen(&mut self, happening: &Happening) -> Result<(), String> {
+    /// Tells why it was not possible, if it was not.
+    fn happen(&mut self, happening: &Happening) -> Result<Option<String>, String> {
         let actor = ACTOR.to_owned();
         let (told, event) = match happening {
             Happening::Wait(duration) => {
@@ -133,12 +152,12 @@ impl<'a> Played<'a> {
                     self.answer_all()?;
                 }
                 self.now = until;
-                return Ok(());
+                return Ok(None);
             }
             Happening::Reply(late) => {
                 let direction = if late.undo { Direction::Undo } else { Direction::Do };
                 return match &late.answer {
-                    Answer::Silent => Ok(()),
+                    Answer::Silent => Ok(None),
                     Answer::Given(outcome) => self.reply(late.step.clone(), direction, 1, outcome.clone()),
                 };
             }
@@ -182,7 +201,8 @@ impl<'a> Played<'a> {
         Ok(true)
     }
 
-    fn feed(&mut self, event: &Event) -> Result<(), String> {
+    /// Tells why the event was not possible, if it was not.
+    fn feed(&mut self, event: &Event) -> Result<Option<String>, String> {
         self.events += 1;
         if self.events > MOST_EVENTS {
             return Err(format!("the saga did not come to rest within {MOST_EVENTS} events"));
@@ -190,12 +210,21 @@ impl<'a> Played<'a> {
         let before = self.state.condition();
         let moved = transition(self.definition, self.state.clone(), event, self.now);
         self.state = moved.state;
-        match moved.verdict {
-            Verdict::Moved | Verdict::Ignored => {}
-            Verdict::Conflict(why) => self.tell(format!("    conflict: {why}")),
-            Verdict::Unexpected(why) => self.tell(format!("    unexpected: {why}")),
-            Verdict::Refused(why) => self.tell(format!("    not possible: {why}")),
-        }
+        let impossible = match moved.verdict {
+            Verdict::Moved | Verdict::Ignored => None,
+            Verdict::Conflict(why) => {
+                self.tell(format!("    conflict: {why}"));
+                None
+            }
+            Verdict::Unexpected(why) => {
+                self.tell(format!("    unexpected: {why}"));
+                Some(why)
+            }
+            Verdict::Refused(why) => {
+                self.tell(format!("    not possible: {why}"));
+                Some(why)
+            }
+        };
         for effect in moved.effects {
             self.perform(effect);
         }
@@ -208,7 +237,7 @@ impl<'a> Played<'a> {
             };
             self.tell(format!("it is {}{why}", condition.as_str()));
         }
-        Ok(())
+        Ok(impossible)
     }
 
     fn perform(&mut self, effect: Effect) {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use serde_saphyr::UserMessageFormatter;
 
 use super::answer::{Answer, Answers};
 use crate::definition::parse_duration;
@@ -62,6 +63,50 @@ pub(super) enum Happening {
     Restart(Because),
 }
 
+impl Happening {
+    /// Under which name it stands in a script.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Wait(_) => "wait",
+            Self::Signal(_) => "signal",
+            Self::Reply(_) => "reply",
+            Self::Cancel(_) => "cancel",
+            Self::Retry(_) => "retry",
+            Self::Compensate(_) => "compensate",
+            Self::Resolve(_) => "resolve",
+            Self::Restart(_) => "restart",
+        }
+    }
+
+    /// The step that it names.
+    pub(super) const fn step(&self) -> Option<&String> {
+        match self {
+            Self::Reply(late) => Some(&late.step),
+            Self::Resolve(by_hand) => Some(&by_hand.step),
+            Self::Wait(_)
+            | Self::Signal(_)
+            | Self::Cancel(_)
+            | Self::Retry(_)
+            | Self::Compensate(_)
+            | Self::Restart(_) => None,
+        }
+    }
+
+    /// The signal that it gives.
+    pub(super) const fn signal(&self) -> Option<&String> {
+        match self {
+            Self::Signal(signal) => Some(&signal.name),
+            Self::Wait(_)
+            | Self::Reply(_)
+            | Self::Cancel(_)
+            | Self::Retry(_)
+            | Self::Compensate(_)
+            | Self::Resolve(_)
+            | Self::Restart(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GivenSignal {
@@ -100,7 +145,7 @@ pub(super) struct Settlement {
     pub(super) reason: String,
 }
 
-/// What must come of a case. What is left out may be anything.
+/// What must come of a case. What is left out may be anything, but that nothing in `then` is refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expectation {
@@ -116,6 +161,9 @@ pub(super) struct Expectation {
     pub(super) undone: Option<Vec<String>>,
     /// The steps that were skipped, in order.
     pub(super) skipped: Option<Vec<String>>,
+    /// What stands in `then` and must not be possible, in order: `[compensate]`.
+    #[serde(default)]
+    pub(super) refused: Vec<String>,
     /// Fields of what was sent to a step.
     #[serde(default)]
     pub(super) inputs: BTreeMap<String, Map<String, Value>>,
@@ -143,6 +191,7 @@ impl Script {
     pub fn parse(yaml: &str) -> Result<Self, String> {
         // `no` is a word, as in definitions.
         let options = serde_saphyr::options! { strict_booleans: true };
-        serde_saphyr::from_str_with_options(yaml, options).map_err(|error| error.without_snippet().to_string())
+        serde_saphyr::from_str_with_options(yaml, options)
+            .map_err(|error| error.without_snippet().render_with_formatter(&UserMessageFormatter))
     }
 }

@@ -60,6 +60,26 @@ fn each_expectation_can_fail() {
 }
 
 #[test]
+fn what_cannot_be_fails_the_case_unless_that_is_what_it_shows() {
+    for (then, word, told) in [
+        ("signal: { name: singed }", "signal", "the definition awaits no signal `singed`"),
+        ("reply: { step: frist, answer: done }", "reply", "the definition has no step `frist`"),
+        ("resolve: { step: first, reason: why }", "resolve", "`first` is not parked"),
+        ("retry: why", "retry", "nothing is out"),
+        ("reply: { step: second, answer: done }", "reply", "`second` was not sent"),
+    ] {
+        let misses = play(&format!("then: [{{ {then} }}], expect: {{ state: waiting }}")).misses;
+        assert!(misses.iter().any(|miss| miss.contains(told)), "`{told}` is not in {misses:?}");
+        let expected = play(&format!("then: [{{ {then} }}], expect: {{ state: waiting, refused: [{word}] }}")).misses;
+        assert!(!expected.iter().any(|miss| miss.contains("refused: ")), "{expected:?}");
+    }
+    let misses = play("then: [{ wait: 1m }], expect: { state: waiting, refused: [retry] }").misses;
+    assert_eq!(misses, ["refused: expected [retry], and all of `then` was possible"]);
+    let misses = play("signals: { singed: {} }, expect: { state: waiting }").misses;
+    assert_eq!(misses, ["the definition awaits no signal `singed`"]);
+}
+
+#[test]
 fn a_saga_that_is_expected_to_wait_is_left_waiting() {
     let played = play("expect: { state: waiting }");
     assert!(played.misses.is_empty(), "{:?}", played.misses);

@@ -242,12 +242,7 @@ impl Run<'_> {
     }
 
     pub(super) fn on_signal(&mut self, signal: &str, payload: &Value) -> Verdict {
-        let awaiting = self
-            .definition
-            .steps
-            .iter()
-            .position(|step| matches!(&step.kind, StepKind::Await(step) if step.signal == signal));
-        let Some(index) = awaiting else {
+        let Some(index) = self.definition.index_awaiting(signal) else {
             return Verdict::Unexpected(format!("the definition awaits no signal `{signal}`"));
         };
         if let Err(why) = self.acceptable(index, payload) {

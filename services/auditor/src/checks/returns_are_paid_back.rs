@@ -9,11 +9,12 @@ use super::CrossCheck;
 use crate::side::Side;
 
 /// Returns come under the refund that their saga has told, or else under their own id, by which refunds of returns are made. One
-/// refund that was made by hand may stand for several.
+/// refund that was made by hand may stand for several. Where an operator had given back a part before, what was left went back: less than
+/// the returns say, or with an earlier refund that stands for them; but then all of the payment is back.
 pub(super) const CHECK: CrossCheck = CrossCheck {
     promise: "P4",
     name: "returns_are_paid_back",
-    says: "Of each return that has ended, exactly what it says has been refunded from its order's payment, and of one that came to nothing nothing.",
+    says: "Of each return that has ended, exactly what it says has been refunded from its order's payment, or all that was left, and of one that came to nothing nothing.",
     first: Side {
         service: "order",
         sql: r"
@@ -26,7 +27,8 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
     second: Side {
         service: "payment",
         sql: r"
-            select o.refund_id, jsonb_build_object('state', o.state, 'amount_minor', o.amount_minor, 'checkout', o.intent_id, 'currency', i.currency)
+            select o.refund_id, jsonb_build_object('state', o.state, 'amount_minor', o.amount_minor, 'checkout', o.intent_id, 'currency', i.currency,
+                'by_operator', o.saga_id is null, 'all_is_back', i.captured_minor = i.refunded_minor)
             from payment_operation o join payment_intent i on i.id = o.intent_id
             where o.refund_id is not null order by o.refund_id
         ",
@@ -41,12 +43,18 @@ fn judge(returned: Option<&Value>, refund: Option<&Value>) -> Option<Value> {
         _ if returned["refund_minor"] == 0 => refund.is_none_or(|refund| refund["state"] == "declined"),
         Some(refund) => {
             refund["state"] == "succeeded"
-                && refund["amount_minor"] == returned["refund_minor"]
+                && (refund["amount_minor"] == returned["refund_minor"] || is_what_was_left(returned, refund))
                 && ["checkout", "currency"].iter().all(|field| refund[field] == returned[field])
         }
         None => false,
     };
     (!right).then(|| json!({"returned": returned, "refund": refund}))
+}
+
+/// Less than the returns say, or an operator's refund of more; and nothing of the payment is kept.
+fn is_what_was_left(returned: &Value, refund: &Value) -> bool {
+    let is_less = refund["amount_minor"].as_i64() < returned["refund_minor"].as_i64();
+    refund["all_is_back"] == true && (is_less || refund["by_operator"] == true)
 }
 
 #[cfg(test)]
@@ -65,6 +73,24 @@ mod tests {
         assert!(wrong(returned(500), Some(refund("succeeded", 500, "another"))), "of its own order's payment");
         assert!(!wrong(returned(0), None) && !wrong(returned(0), Some(refund("declined", 500, "c"))));
         assert!(wrong(returned(0), Some(refund("succeeded", 500, "c"))), "it came to nothing");
+        let left = |refund: Value, all_is_back: bool, by_operator: bool| {
+            let more = json!({"all_is_back": all_is_back, "by_operator": by_operator});
+            Value::Object(
+                refund
+                    .as_object()
+                    .into_iter()
+                    .chain(more.as_object())
+                    .flatten()
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect(),
+            )
+        };
+        let less = || refund("succeeded", 499, "c");
+        assert!(!wrong(returned(500), Some(left(less(), true, false))), "an operator gave back the rest before");
+        assert!(wrong(returned(500), Some(left(less(), false, false))), "the rest is still here");
+        let more = || refund("succeeded", 501, "c");
+        assert!(!wrong(returned(500), Some(left(more(), true, true))), "an operator gave back everything before");
+        assert!(wrong(returned(500), Some(left(more(), true, false))), "no saga gives back more than its return says");
         assert!(
             judge(None, Some(&refund("succeeded", 500, "c"))).is_none(),
             "a return on its way, or an operator's refund"

@@ -182,7 +182,7 @@ async fn ship(tx: &mut PgConnection, shipping: &[&CarrierEvent]) -> anyhow::Resu
         r"
         update shipment s
         set state = 'shipped', tracking_number = t.tracking_number, carrier_event_id = t.event_id,
-            shipped_at = t.occurred_at, handover_due_at = null, version = s.version + 1, changed_at = now()
+            shipped_at = t.occurred_at, handover_due_at = null, carrier_refusal = null, version = s.version + 1, changed_at = now()
         from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[])
             as t (id, tracking_number, event_id, occurred_at)
         where s.id = t.id

@@ -1,4 +1,4 @@
-//! `GET /v1/admin/shipments?order_id=`: the shipments of an order.
+//! `GET /v1/admin/shipments?order_id=`: the shipments of an order; with `refused=true`, those that the carrier refuses.
 
 use axum::extract::State;
 use makegood_chassis::{
@@ -16,20 +16,23 @@ use super::shipment_view::{self, Shipment, Which};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListShipments {
-    #[param(value_type = String, example = "ord_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f")]
-    order_id: OrderId,
+    /// The shipments of this order.
+    #[param(value_type = Option<String>, example = "ord_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f")]
+    order_id: Option<OrderId>,
+    /// Instead: those that the carrier refuses, the 200 oldest.
+    refused: Option<bool>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Shipments {
-    /// One per warehouse, so there are never many; none for an order that this shop does not have.
+    /// Of an order one per warehouse, so there are never many; none for an order that this shop does not have.
     data: Vec<Shipment>,
 }
 
-/// Lists the shipments of an order.
+/// Lists the shipments of an order, or those that the carrier refuses.
 #[utoipa::path(
     operation_id = "list_shipments", get, path = "/v1/admin/shipments", tag = "fulfillment", params(ListShipments),
-    responses((status = 200, body = Shipments))
+    responses((status = 200, body = Shipments), (status = 422, description = "Neither an order nor `refused=true`, or both"))
 )]
 pub(crate) async fn handle(
     State(http): State<HttpContext>,
@@ -37,6 +40,13 @@ pub(crate) async fn handle(
     Query(query): Query<ListShipments>,
 ) -> Result<axum::Json<Shipments>, Problem> {
     caller.require(Scope::Server)?;
-    let data = shipment_view::find(&http.db, caller.account, Which::OfOrder(query.order_id)).await?;
+    let which = match (query.order_id, query.refused) {
+        (Some(order_id), None | Some(false)) => Which::OfOrder(order_id),
+        (None, Some(true)) => Which::Refused,
+        (None, None | Some(false)) | (Some(_), Some(true)) => {
+            return Err(Problem::invalid("/order_id", "Give `order_id`, or `refused=true`."));
+        }
+    };
+    let data = shipment_view::find(&http.db, caller.account, which).await?;
     Ok(axum::Json(Shipments { data }))
 }

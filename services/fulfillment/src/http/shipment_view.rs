@@ -1,4 +1,4 @@
-//! A shipment as it is shown, and the one query that both endpoints read it with.
+//! A shipment as it is shown, and the queries that the endpoints read it with.
 
 use makegood_contracts::{
     account::Account,
@@ -30,6 +30,8 @@ pub(crate) struct Shipment {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     handed_over_at: Option<OffsetDateTime>,
+    /// Why the carrier will not have it, in its own words; it is asked again every ten minutes. Null once it took it.
+    carrier_refusal: Option<String>,
     /// When it left, by the carrier's word.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -54,6 +56,7 @@ struct Row {
     tracking_number: Option<String>,
     created_at: OffsetDateTime,
     handed_over_at: Option<OffsetDateTime>,
+    carrier_refusal: Option<String>,
     shipped_at: Option<OffsetDateTime>,
 }
 
@@ -62,19 +65,23 @@ struct Row {
 pub(crate) enum Which {
     OfOrder(OrderId),
     One(ShipmentId),
+    /// Those that the carrier refused.
+    Refused,
 }
+
+/// So many of those that the carrier refused are shown; the others come when these are mended.
+const REFUSED_MAX: i64 = 200;
 
 /// A shop's shipments, the oldest first.
 pub(crate) async fn find(db: &PgPool, account: Account, which: Which) -> Result<Vec<Shipment>, sqlx::Error> {
     let (order_id, id) = match which {
         Which::OfOrder(order_id) => (Some(order_id.uuid()), None),
         Which::One(id) => (None, Some(id.uuid())),
+        Which::Refused => return find_refused(db, account).await,
     };
     let rows: Vec<Row> = sqlx::query_as(
         r"
-        select id, order_id, state, warehouse, shipping_method, address, lines, tracking_number, created_at, handed_over_at,
-               shipped_at
-        from shipment
+        select * from shipment
         where account_id = $1 and livemode = $2 and (order_id = $3 or id = $4)
         order by id
         ",
@@ -83,6 +90,23 @@ pub(crate) async fn find(db: &PgPool, account: Account, which: Which) -> Result<
     .bind(account.livemode)
     .bind(order_id)
     .bind(id)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(Shipment::from).collect())
+}
+
+async fn find_refused(db: &PgPool, account: Account) -> Result<Vec<Shipment>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        r"
+        select * from shipment
+        where account_id = $1 and livemode = $2 and carrier_refusal is not null
+        order by id
+        limit $3
+        ",
+    )
+    .bind(account.id)
+    .bind(account.livemode)
+    .bind(REFUSED_MAX)
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(Shipment::from).collect())
@@ -101,6 +125,7 @@ impl From<Row> for Shipment {
             tracking_number: row.tracking_number,
             created_at: row.created_at,
             handed_over_at: row.handed_over_at,
+            carrier_refusal: row.carrier_refusal,
             shipped_at: row.shipped_at,
         }
     }

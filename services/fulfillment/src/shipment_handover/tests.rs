@@ -11,6 +11,7 @@ use crate::{
     MIGRATOR,
     commands::tests::{create, release},
     invariants::INVARIANTS,
+    untaken,
 };
 
 /// The answer to a batch of so many shipments.
@@ -39,7 +40,7 @@ impl TestCarrier {
         (test_carrier, carrier)
     }
 
-    async fn receive(State(carrier): State<Self>, Json(offer): Json<Value>) -> StatusCode {
+    async fn receive(State(carrier): State<Self>, Json(offer): Json<Value>) -> (StatusCode, &'static str) {
         let shipments = offer["shipments"].as_array().expect("shipments").clone();
         for shipment in &shipments {
             assert_eq!(shipment["callback_url"], "http://shop/v1/carrier/callbacks");
@@ -49,7 +50,7 @@ impl TestCarrier {
             shipments.iter().map(|shipment| shipment["shipment_id"].as_str().expect("an id").to_owned()).collect();
         let status = (carrier.answer.lock().expect("not poisoned"))(ids.len());
         carrier.calls.lock().expect("not poisoned").push(ids);
-        status
+        (status, "no such\tmethod")
     }
 
     fn answers(&self, answer: AnswerTo) {
@@ -76,6 +77,14 @@ async fn offered(pool: &PgPool) -> i64 {
         .expect("counts")
 }
 
+/// Why the carrier will not have shipments, each reason once.
+async fn refusals(pool: &PgPool) -> Vec<String> {
+    sqlx::query_scalar("select distinct carrier_refusal from shipment where carrier_refusal is not null")
+        .fetch_all(pool)
+        .await
+        .expect("lists")
+}
+
 async fn pass_time(pool: &PgPool, interval: &str) {
     sqlx::query("update shipment set handover_due_at = handover_due_at - $1::text::interval")
         .bind(interval)
@@ -98,6 +107,12 @@ async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence()
     assert_eq!(hand_over_due(pool, &carrier).await.expect("the carrier is down"), 2);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 0);
     assert_eq!(offered(pool).await, 2, "it may have come: nobody knows");
+    assert_eq!(untaken::count(pool).await.expect("counts"), (0, 0), "it may be back in a minute");
+    sqlx::query("update shipment set offered_at = offered_at - interval '16 min'")
+        .execute(pool)
+        .await
+        .expect("time passes");
+    assert_eq!(untaken::count(pool).await.expect("counts"), (0, 2));
 
     test_carrier.answers(|_| StatusCode::OK);
     pass_time(pool, "10 min").await;
@@ -128,6 +143,18 @@ async fn one_shipment_that_the_carrier_refuses_does_not_hold_up_the_others() {
     assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 2);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 0);
     assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 1, 1]);
+    assert_eq!(refusals(pool).await, ["422 Unprocessable Entity: no suchmethod"]);
+    assert_eq!(untaken::count(pool).await.expect("counts"), (2, 0));
+
+    pass_time(pool, "10 min").await;
+    test_carrier.answers(|_| StatusCode::SERVICE_UNAVAILABLE);
+    hand_over_due(pool, &carrier).await.expect("not answered");
+    assert_eq!(untaken::count(pool).await.expect("counts"), (2, 0), "an outage makes no refusal undone");
+
+    pass_time(pool, "10 min").await;
+    test_carrier.answers(|_| StatusCode::OK);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("accepted"), 2);
+    assert_eq!(untaken::count(pool).await.expect("counts"), (0, 0), "what it took is refused no more");
     database.verify_and_drop(INVARIANTS).await;
 }
 

@@ -128,6 +128,11 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         self.0.status
     }
+
+    /// The problem document (RFC 9457), as it was answered.
+    pub(crate) fn problem(&self) -> &Value {
+        &self.0.body
+    }
 }
 
 impl std::error::Error for Refusal {}

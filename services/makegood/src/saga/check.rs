@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use makegood_saga::definition::{Definition, Place, Problem};
+use makegood_saga::definition::{COMMAND_FORM, Definition, Place, Problem, is_command};
 use serde::Serialize;
 
 use super::known_commands::KNOWN_COMMANDS;
@@ -60,7 +60,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut commands: BTreeSet<String> = KNOWN_COMMANDS.iter().map(|command| (*command).to_owned()).collect();
     for file in &args.commands {
         let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-        commands.extend(listed(&text).map(str::to_owned));
+        for (line, command) in listed(&text) {
+            if !is_command(command) {
+                bail!("{}:{line}: `{command}` is no command: {COMMAND_FORM}", file.display());
+            }
+            commands.insert(command.to_owned());
+        }
     }
     let is_known = |command: &str| args.any_command || commands.contains(command);
     let files: Vec<(String, io::Result<String>)> =
@@ -130,8 +135,10 @@ fn print(result: &Checked) {
     }
 }
 
-fn listed(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty())
+/// The commands of a list, each with its line.
+fn listed(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty())
 }
 
 #[cfg(test)]
@@ -170,6 +177,6 @@ mod tests {
     #[test]
     fn a_list_of_commands_has_comments_and_empty_lines() {
         let listed: Vec<_> = listed("# ours\nshop.wrap_gift  # twice a year\n\nshop.write_card\n").collect();
-        assert_eq!(listed, ["shop.wrap_gift", "shop.write_card"]);
+        assert_eq!(listed, [(2, "shop.wrap_gift"), (4, "shop.write_card")]);
     }
 }

@@ -40,6 +40,7 @@ answer; a step that is not named answers `done`. An answer that is a list counts
         sent: [authorize, wrap]                   # in order, each once
         undone: [authorize]
         skipped: []
+        refused: []                               # what `then` asks and must not be possible: [compensate]
         inputs: { wrap: { order_id: ord } }       # fields that were sent
 
 Examples:

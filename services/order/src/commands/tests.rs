@@ -166,6 +166,22 @@ async fn commands_that_come_late_or_twice_change_nothing() {
     database.verify_and_drop(INVARIANTS).await;
 }
 
+/// An operator hands the saga its confirmation: the checkout does not know of it, and the buyer must be sent to their bank all the same.
+#[tokio::test]
+async fn a_checkout_that_an_operator_confirmed_tells_the_buyer_what_it_requires() {
+    let database = TestDatabase::create("order", &MIGRATOR).await;
+    let pool = &database.db;
+    let id = accepted(pool, "k1", None).await;
+    open(pool, &[id]).await;
+    require(pool, id, "requires_action").await;
+    let row = checkout(pool, id).await;
+    assert_eq!(row.status, Status::RequiresAction);
+    assert_eq!(row.next_action, Some(json!({"redirect_url": "https://example.com/3ds"})));
+    close(pool, vec![ending(id, None, None)]).await;
+    assert_eq!(checkout(pool, id).await.status, Status::Completed);
+    database.verify_and_drop(INVARIANTS).await;
+}
+
 #[tokio::test]
 async fn a_checkout_that_ends_before_it_opens_has_no_order_and_a_refusal_for_all() {
     let database = TestDatabase::create("order", &MIGRATOR).await;

@@ -1,5 +1,5 @@
-//! Takes the authorized money, in full. This is the checkout's pivot: after it nothing is refused any more, so what
-//! cannot be captured is a defect for people.
+//! Takes the authorized money, in full. This is the checkout's pivot: a capture that the provider declines (the authorization has
+//! expired, the issuer says no) is its last refusal, and undoes the order; after it nothing is refused any more.
 
 use std::collections::HashSet;
 
@@ -87,7 +87,11 @@ async fn uncapturable(conn: &mut PgConnection, intent_id: Uuid) -> anyhow::Resul
         Some(State::RequiresConfirmation | State::Processing | State::RequiresAction | State::RequiresCapture) => {
             Outcome::retry(format!("payment intent {intent_id} is {state}: it is not authorized yet"))
         }
-        Some(State::Succeeded | State::Canceled | State::Failed) | None => {
+        // Nothing is held, so nothing can come.
+        Some(State::Canceled | State::Failed) => {
+            Outcome::refused("payment_not_authorized", format!("payment intent {intent_id} is {state}"))
+        }
+        Some(State::Succeeded) | None => {
             Outcome::defect(format!("payment intent {intent_id} is {state}: it cannot be captured"))
         }
     })

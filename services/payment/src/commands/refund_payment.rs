@@ -1,13 +1,18 @@
-//! Gives money back. What is asked back is reserved first, so that two refunds at once cannot give back more than was
-//! captured.
+//! Gives money back: what the step asks for, or what is left where an operator has given back a part before. It is reserved first, so
+//! that two refunds at once cannot give back more than was captured.
 
-use makegood_contracts::{payment::RefundPayment, reply::Outcome};
+use anyhow::Context as _;
+use makegood_contracts::{
+    money::Money,
+    payment::{RefundPayment, RefundedPayment},
+    reply::Outcome,
+};
 use makegood_messaging::participant::Job;
 
 use crate::{
     cashier::{Begun, Cashier},
     operation::{Asker, id_of_step},
-    refund::{Started, Wanted, start},
+    refund::{AllBack, Started, Wanted, start},
     settlement::is_lost_race,
 };
 
@@ -51,5 +56,13 @@ fn begun(started: Started) -> anyhow::Result<Begun> {
         Started::New(pair) => Begun::resume(*pair, true),
         Started::Before(pair) => Begun::resume(*pair, false),
         Started::Refused { code, detail } => Ok(Begun::Decided(Outcome::refused(code, detail))),
+        Started::Waits => Ok(Begun::Decided(Outcome::retry("another refund of the payment is not decided yet"))),
+        Started::AllBack(all_back) => Ok(Begun::Decided(Outcome::Done { output: nothing_more(all_back)? })),
     }
+}
+
+/// The money has gone back before: told is the refund that it went with, and that nothing went now.
+fn nothing_more(AllBack { intent_id, currency, last_refund_id }: AllBack) -> anyhow::Result<serde_json::Value> {
+    let refund_id = last_refund_id.with_context(|| format!("payment {intent_id} went back by no refund"))?;
+    Ok(serde_json::to_value(RefundedPayment { refund_id, refunded: Money::from_columns(0, &currency)? })?)
 }

@@ -92,7 +92,10 @@ async fn refund(tx: &mut PgConnection, account: Account, wanted: &Wanted) -> Res
     match start(tx, std::slice::from_ref(wanted), FIRST_ASK_SECONDS).await?.into_iter().next() {
         Some(Started::New(pair) | Started::Before(pair)) => accepted(wanted, *pair),
         Some(Started::Refused { code, detail }) => Ok(refused(code, detail)),
-        None => Err(anyhow::anyhow!("a wanted refund came to nothing").into()),
+        // Only a saga's refund is of what is left.
+        Some(Started::Waits | Started::AllBack(_)) | None => {
+            Err(anyhow::anyhow!("a wanted refund came to nothing").into())
+        }
     }
 }
 

@@ -211,7 +211,8 @@ impl Changes {
 }
 
 /// Writes operations, each only if it is still in the state it was decided from. An undecided one is asked about
-/// again: after 2 s, then twice as long each time, at most a minute.
+/// again: after 2 s, then twice as long each time, at most a minute. One that is due stays due: whoever asks has put its time off, so a
+/// callback has come meanwhile.
 async fn save_operations(conn: &mut PgConnection, effects: &[(Operation, Effect)]) -> anyhow::Result<()> {
     if effects.is_empty() {
         return Ok(());
@@ -225,6 +226,7 @@ async fn save_operations(conn: &mut PgConnection, effects: &[(Operation, Effect)
           set state = s.state, provider_reference = s.provider_reference, code = s.code, decline_code = s.decline_code,
               redirect_url = s.redirect_url, asked = o.asked + 1,
               ask_at = case when s.decided then null
+                            when o.ask_at <= clock_timestamp() then o.ask_at
                             else clock_timestamp() + make_interval(secs => least(60, 2 * 2 ^ least(o.asked, 8))) end,
               decided_at = case when s.decided then clock_timestamp() end
           from unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[])

@@ -58,8 +58,25 @@ async fn a_batch_is_answered_in_its_order_and_a_decline_is_a_refusal() {
     assert_eq!(refused_with(&outcomes[free]), "amount_invalid");
     assert_eq!(world.state(jobs[1].key.saga_id).await, "failed");
     assert!(world.transfers(jobs[1].key.saga_id).await.is_empty());
-    assert!(is_defect(&world.capture(jobs[1].key.saga_id).await), "a declined payment cannot be captured");
+    let captured = world.capture(jobs[1].key.saga_id).await;
+    assert_eq!(refused_with(&captured), "payment_not_authorized", "a declined payment cannot be captured");
     assert!(is_defect(&world.capture(Uuid::now_v7()).await), "nor one that does not exist");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_capture_that_the_provider_declines_is_refused_and_its_authorization_voided() {
+    let world = World::new().await;
+    let saga = Uuid::now_v7();
+    world.authorize(saga, "pm_card_sandbox_captureDeclined").await;
+    let refused = world.capture(saga).await;
+    assert_eq!(refused_with(&refused), "capture_declined");
+    assert_eq!(world.capture(saga).await, refused, "for good");
+    assert!(!is_retry(&world.void(saga, "pm_card_sandbox_captureDeclined").await));
+    assert_eq!(
+        (world.state(saga).await.as_str(), world.charge(saga).await),
+        ("canceled", Some([10_000, 0, 0, 10_000]))
+    );
     world.end().await;
 }
 

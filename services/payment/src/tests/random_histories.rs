@@ -11,12 +11,13 @@ const SAGAS: usize = 3;
 /// Histories tried: each is some twenty requests to a real provider and a real database.
 const HISTORIES: u32 = 16;
 
-const CARDS: [&str; 5] = [
+const CARDS: [&str; 6] = [
     "pm_card_visa",
     "pm_card_chargeDeclined",
     "pm_card_authenticationRequired",
     "pm_card_sandbox_timeoutAfterEffect",
     "pm_card_sandbox_timeoutBeforeEffect",
+    "pm_card_sandbox_captureDeclined",
 ];
 
 #[derive(Debug, Clone)]

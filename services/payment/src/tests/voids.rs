@@ -16,7 +16,7 @@ async fn an_authorization_is_voided_once_and_leaves_nothing() {
     assert_eq!(world.state(saga).await, "canceled");
     assert_eq!(world.charge(saga).await, Some([10_000, 0, 0, 10_000]));
     assert_eq!(world.transfers(saga).await, ["pending authorization 10000", "void authorization 10000"]);
-    assert!(is_defect(&world.capture(saga).await));
+    assert_eq!(refused_with(&world.capture(saga).await), "payment_not_authorized");
     world.end().await;
 }
 

@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
-use makegood_contracts::{payment::RefundPayment, reply::Outcome};
+use makegood_contracts::{
+    money::Money,
+    payment::{RefundPayment, RefundedPayment},
+    reply::Outcome,
+};
 use makegood_payment::{
-    ledger,
-    operation::{Asker, id_of_step},
+    intent, ledger,
+    operation::{Asker, Kind, State, id_of_refund, id_of_step},
     refund::{Started, Wanted, reserve},
-    store::Intent,
+    store::{Intent, Pair},
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -36,21 +40,80 @@ impl Payments {
             }
             None => {}
         }
-        let intent = self.intents.get(&wanted.intent_id).cloned();
-        let mut intents: HashMap<Uuid, Intent> = intent.into_iter().map(|intent| (intent.id, intent)).collect();
-        match reserve(&mut intents, &wanted) {
+        match self.reserve_of(&wanted) {
             Started::Refused { code, detail } => Ok(Begun::Decided(Outcome::refused(code, detail))),
+            Started::Waits => Ok(Begun::Decided(Outcome::retry("another refund is undecided"))),
+            Started::AllBack(all_back) => {
+                let refund_id = self.last_refund_of(wanted.intent_id).unwrap_or_default();
+                let refunded = Money::from_columns(0, &all_back.currency)?;
+                let output = serde_json::to_value(RefundedPayment { refund_id, refunded })?;
+                Ok(Begun::Decided(Outcome::Done { output }))
+            }
             Started::New(pair) | Started::Before(pair) => {
-                let (operation, intent) = *pair;
-                let id = operation.id;
-                if let Some(broken) = self.book(&ledger::refund_started(id, operation.amount_minor)) {
-                    anyhow::bail!(broken);
-                }
-                self.intents.insert(intent.id, Intent { version: intent.version + 1, ..intent });
-                self.operations.insert(id, OperationRow { operation, ask_at: Some(now + INQUIRE_AFTER), asked: 0 });
+                let id = pair.0.id;
+                self.keep_refund(*pair, now + INQUIRE_AFTER)?;
                 self.resume_refund(id, true)
             }
         }
+    }
+
+    /// What an operator gives back of a payment, if it may be: the provider is asked in the background.
+    pub(in crate::simulation) fn give_back(
+        &mut self,
+        intent_id: Uuid,
+        minor: i64,
+        refund_id: Uuid,
+        now: OffsetDateTime,
+    ) -> anyhow::Result<()> {
+        let Some(intent) = self.intents.get(&intent_id) else { return Ok(()) };
+        let wanted = Wanted {
+            operation_id: id_of_refund(refund_id),
+            intent_id,
+            refund_id,
+            amount: Some(intent.money(minor)?),
+            reason: None,
+            asker: None,
+        };
+        match self.reserve_of(&wanted) {
+            Started::New(pair) => self.keep_refund(*pair, now),
+            Started::Refused { .. } => Ok(()),
+            odd @ (Started::Before(_) | Started::Waits | Started::AllBack(_)) => {
+                anyhow::bail!("an operator got {odd:?}")
+            }
+        }
+    }
+
+    /// Payments of which money was taken.
+    pub(in crate::simulation) fn captured(&self) -> Vec<(Uuid, i64)> {
+        let captured = self.intents.values().filter(|intent| intent.progress.state == intent::State::Succeeded);
+        captured.map(|intent| (intent.id, intent.progress.captured_minor)).collect()
+    }
+
+    /// What operators have given back of a payment.
+    pub(in crate::simulation) fn given_back(&self, intent_id: Uuid) -> i64 {
+        let operations = self.operations.values().map(|row| &row.operation).filter(|one| one.intent_id == intent_id);
+        let by_operators = operations.filter(|one| one.kind == Kind::Refund && one.asker.is_none());
+        by_operators.filter(|one| one.state == State::Succeeded).map(|one| one.amount_minor).sum()
+    }
+
+    fn last_refund_of(&self, intent_id: Uuid) -> Option<Uuid> {
+        let operations = self.operations.values().map(|row| &row.operation).filter(|one| one.intent_id == intent_id);
+        operations.filter(|one| one.state == State::Succeeded).find_map(|one| one.refund_id)
+    }
+
+    fn reserve_of(&self, wanted: &Wanted) -> Started {
+        let intent = self.intents.get(&wanted.intent_id).cloned();
+        let mut intents: HashMap<Uuid, Intent> = intent.into_iter().map(|intent| (intent.id, intent)).collect();
+        reserve(&mut intents, wanted)
+    }
+
+    fn keep_refund(&mut self, (operation, intent): Pair, ask_at: OffsetDateTime) -> anyhow::Result<()> {
+        if let Some(broken) = self.book(&ledger::refund_started(operation.id, operation.amount_minor)) {
+            anyhow::bail!(broken);
+        }
+        self.intents.insert(intent.id, Intent { version: intent.version + 1, ..intent });
+        self.operations.insert(operation.id, OperationRow { operation, ask_at: Some(ask_at), asked: 0 });
+        Ok(())
     }
 
     fn resume_refund(&self, operation_id: Uuid, is_new: bool) -> anyhow::Result<Begun> {

@@ -139,6 +139,25 @@ finally: { command: s.v, compensate: s.u }
 }
 
 #[test]
+fn a_number_out_of_range_is_told_with_its_range_and_each_mistake_once() {
+    let yaml = r#"saga: a
+version: 99999999999
+steps:
+  - parallel: []
+  - { step: x, command: s.v, retry: { factor: 0.5 }, input: { "": $.input.a } }
+"#;
+    assert_problems(
+        yaml,
+        &[
+            "2:10: `version` is a whole number from 1 to 4294967295, and here is the number 99999999999",
+            "4:15: `parallel` is a list with something in it, and here is an empty list",
+            "5:47: `factor` is a whole number from 1 to 4294967295, and here is the number 0.5",
+            "5:63: a field of input has a name",
+        ],
+    );
+}
+
+#[test]
 fn what_is_no_definition_at_all_is_one_problem() {
     assert_problems("[]", &["1:1: a definition is a map of fields, and here is an empty list"]);
     assert_problems("saga: [", &["1:7: cannot be read as YAML"]);

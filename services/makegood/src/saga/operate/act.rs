@@ -26,7 +26,7 @@ pub(crate) struct Args<O: Operation> {
     /// Do it even if the saga moves meanwhile
     #[arg(long)]
     force: bool,
-    /// How the result is written
+    /// How the result is written; as JSON, a refusal is its problem document
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
@@ -43,7 +43,15 @@ pub(super) async fn run<O: Operation>(args: Args<O>) -> anyhow::Result<()> {
     body.insert("reason".to_owned(), Value::from(args.reason));
     let path = format!("/v1/admin/sagas/{}/{}", before.id, O::ACTION);
     let answer = admin.post(&path, &Value::Object(body), if_match.as_deref()).await;
-    let answer = answer.map_err(|error| explained(error, &before))?;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            if let (Output::Json, Some(refusal)) = (args.output, error.downcast_ref::<Refusal>()) {
+                print_json(refusal.problem())?;
+            }
+            return Err(explained(error, &before));
+        }
+    };
     match args.output {
         Output::Json => print_json(&answer),
         Output::Table => print(&told(&before, O::DONE, &read(answer)?)),

@@ -86,9 +86,10 @@ fn parked(id: &str, step: Option<&Step>, why: &str) -> Vec<Advice> {
     if is_on_record(why) { vec![by_hand, without, again] } else { vec![again, by_hand, without] }
 }
 
-/// A participant keeps what it refused, and what it answered, and says the same again. The engine's words for these.
+/// A participant keeps what it refused, and what it answered, and says the same again. The engine's words for these, and the cashier's for
+/// what the provider will not do.
 fn is_on_record(why: &str) -> bool {
-    why.starts_with("refused ") || why.contains("does not match its schema")
+    why.starts_with("refused ") || why.contains("the provider declined") || why.contains("does not match its schema")
 }
 
 fn when_to_ask_again(step: &Step, why: &str) -> String {
