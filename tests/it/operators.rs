@@ -22,6 +22,7 @@ async fn operators_mend_orders_one_by_one_and_many_at_once() {
     hold_one_back(&system).await;
     go_on_without_a_step(&system).await;
     call_off_what_is_parked(&system).await;
+    confirm_with_nothing(&system).await;
     retry_many(&system).await;
     assert_eq!(system.stock("VASE").await, Stock { on_hand: UNITS - 2, bound: 0 });
     system.finish().await;
@@ -68,6 +69,30 @@ async fn call_off_what_is_parked(system: &System) {
     until("everything is undone", WITHIN, async || (state(system, &placed).await == "compensated").then_some(())).await;
     let charges = system.api.charges(&placed.order).await.expect("the provider's books");
     assert!(charges.iter().all(|charge| charge == "voided"), "{charges:?}");
+}
+
+/// An operator confirms in the buyer's stead and forgets how it is to be paid; another one goes on without authorizing anything. Nobody has
+/// paid, so both turn around, and the buyer is not told what operators write.
+async fn confirm_with_nothing(system: &System) {
+    let placed = open(system).await;
+    until("the buyer is waited for", WITHIN, async || (state(system, &placed).await == "waiting").then_some(())).await;
+    operate(system, &placed, "signal", json!({"signal": "confirmation", "payload": {}})).await;
+    assert_eq!(system.api.wait_until_ended(&placed.checkout, WITHIN).await, "failed");
+
+    let placed = open(system).await;
+    answer(system, "payment", &placed, "authorize_payment", "do", &Outcome::defect("no such bank")).await;
+    confirm(system, &placed).await;
+    wait_until_parked(system, &placed, "authorize_payment").await;
+    operate(system, &placed, "skip", json!({"step": "authorize_payment"})).await;
+    assert_eq!(system.api.wait_until_ended(&placed.checkout, WITHIN).await, "failed");
+
+    let placed = open(system).await;
+    until("the buyer is waited for", WITHIN, async || (state(system, &placed).await == "waiting").then_some(())).await;
+    operate(system, &placed, "compensate", json!({})).await;
+    assert_eq!(system.api.wait_until_ended(&placed.checkout, WITHIN).await, "failed");
+    let shown = system.api.get(&format!("/v1/checkouts/{}", placed.checkout), As::Buyer).await.expect("answers");
+    assert_eq!(shown.text_at("/failure/code"), "compensation_forced");
+    assert!(!shown.text.contains("a drill") && !shown.text.contains("ak_"), "{shown:?}");
 }
 
 /// A participant that does not undo parks every order that it is asked for. Once it is mended, one request mends them all.

@@ -1,6 +1,7 @@
 //! Commands of the payment service. An intent belongs to one saga: the saga's id is the intent's id.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{account::Account, money::Money};
@@ -20,11 +21,20 @@ pub struct AuthorizePayment {
     pub account: Account,
     pub order_id: Uuid,
     pub amount: Money,
-    /// A token such as `pm_card_visa`; never a card number.
+    /// A token such as `pm_card_visa`; never a card number. Whatever an operator confirmed with instead is read as none, so that it is
+    /// refused, and undone, like any other token that cannot be used.
+    #[serde(default, deserialize_with = "text_or_nothing")]
     pub payment_method: String,
     /// The shop's own reference, shown in the books.
     #[serde(default)]
     pub reference: Option<String>,
+}
+
+fn text_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => String::new(),
+    })
 }
 
 /// Output of `authorize_payment`.
@@ -71,4 +81,27 @@ pub struct RefundedPayment {
     pub refund_id: Uuid,
     /// What went back now: nothing, where all had gone back before.
     pub refunded: Money,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_token_is_read_as_none_and_not_as_an_unreadable_message() {
+        let input = |method: Value| {
+            let mut input = json!({"account_id": Uuid::nil(), "livemode": false, "order_id": Uuid::nil(),
+                                   "amount": {"amount": "1.00", "currency": "GBP"}});
+            if !method.is_null() {
+                input["payment_method"] = method;
+            }
+            serde_json::from_value::<AuthorizePayment>(input).expect("it can be read").payment_method
+        };
+        assert_eq!(input(json!("pm_card_visa")), "pm_card_visa");
+        for method in [json!(null), json!(5), json!({"payment_method": "pm_card_visa"}), json!([])] {
+            assert_eq!(input(method), "");
+        }
+    }
 }

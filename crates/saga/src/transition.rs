@@ -99,8 +99,8 @@ impl Run<'_> {
             Event::Paused { actor, reason } => self.on_pause(actor, reason),
             Event::Resumed { .. } => self.on_resume(),
             Event::StepSkipped { step, output, .. } => self.on_skip(step, output),
-            Event::CompensationForced { actor, reason } => self.on_forced_compensation(actor, reason),
-            Event::CancelledByOperator { actor, reason } => self.on_operators_cancel(actor, reason),
+            Event::CompensationForced { .. } => self.on_forced_compensation(),
+            Event::CancelledByOperator { .. } => self.on_operators_cancel(),
             Event::VersionMoved { .. } => {
                 Verdict::Refused("a saga is moved with both versions of its definition at hand".to_owned())
             }

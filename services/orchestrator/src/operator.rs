@@ -151,6 +151,9 @@ impl Operator<'_> {
                 Some(_) => Operated::Refused(format!(
                     "`{signal}` has come before, with another payload, and the first one counts"
                 )),
+                None if instance.definition.index_awaiting(signal).is_none() => {
+                    Operated::Refused(format!("the definition awaits no signal `{signal}`"))
+                }
                 None => Operated::Refused(format!("the saga is past the step that awaits `{signal}`")),
             },
             Operation::Retry

@@ -33,7 +33,8 @@ pub(crate) struct SagaFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 3_155_760_000_u64)]
     pub(crate) min_age_seconds: Option<i64>,
-    /// Only live sagas, neither parked nor paused, that have been at their step for longer than it should take.
+    /// Only live sagas, neither parked nor paused, that have been at their step for longer than it should take. False is as if it
+    /// were not named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stuck: Option<bool>,
 }
@@ -67,7 +68,7 @@ pub(crate) use matches_filter;
 impl SagaFilter {
     /// Whether it names nothing, and so means every saga there is.
     pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
+        Self { stuck: self.stuck.filter(|stuck| *stuck), ..self.clone() } == Self::default()
     }
 
     pub(crate) fn check(&self) -> Result<(), Senseless> {

@@ -172,6 +172,13 @@ pub fn reserve(intents: &mut HashMap<Uuid, Intent>, wanted: &Wanted) -> Started 
             code: "payment_not_captured",
             detail: format!("a payment that is {} has nothing to give back", state.as_str()),
         },
+        Err(Illegal::Amount { .. }) if left == 0 => Started::Refused {
+            code: "refund_exceeds_captured",
+            detail: match progress.refunding_minor {
+                0 => "all of the payment has been refunded".to_owned(),
+                _ => "all that is left of the payment is being refunded, and not decided yet".to_owned(),
+            },
+        },
         Err(Illegal::Amount { .. }) => Started::Refused {
             code: "refund_exceeds_captured",
             detail: format!("{left} minor units of {} can still be refunded, {minor} were asked for", intent.currency),

@@ -189,7 +189,7 @@ impl Payments {
     fn begin_capturing(&mut self, command: &Command, now: OffsetDateTime) -> anyhow::Result<Begun> {
         let (saga, id) = (command.key.saga_id, id_of_step(&command.key));
         let Some(Progress { state, amount_minor, .. }) = self.intents.get(&saga).map(|intent| intent.progress) else {
-            return Ok(Begun::Decided(Outcome::defect("there is no payment intent to capture")));
+            return Ok(Begun::Decided(Outcome::refused("payment_not_authorized", "nothing is held")));
         };
         let is_new = !self.operations.contains_key(&id) && state == IntentState::RequiresCapture;
         if is_new {

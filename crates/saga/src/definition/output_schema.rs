@@ -16,7 +16,8 @@ pub struct OutputSchema {
 impl OutputSchema {
     /// A schema stands for itself: a `$ref` out of it is refused, since nothing is fetched here.
     pub(super) fn parse(schema: &Value) -> Result<Self, String> {
-        let validator = jsonschema::options().offline().build(schema);
+        // `format` is held against the output: an author who writes `format: uuid` means it.
+        let validator = jsonschema::options().offline().should_validate_formats(true).build(schema);
         let validator = validator.map_err(|error| {
             let place = error.instance_path().to_string();
             format!("it is no JSON Schema{}: {error}", if place.is_empty() { place } else { format!(" at {place}") })
@@ -53,6 +54,8 @@ mod tests {
         });
         let schema = OutputSchema::parse(&schema).expect("a schema");
         assert_eq!(schema.check(&json!({"id": 1, "lines": [{"sku": "x"}]})), Ok(()));
+        let uuid = OutputSchema::parse(&json!({"properties": {"id": {"type": "string", "format": "uuid"}}}));
+        assert!(uuid.expect("a schema").check(&json!({"id": "nope"})).is_err(), "a format is no remark");
         let told = schema.check(&json!({"lines": ["4242"]})).expect_err("two mistakes");
         assert!(told.contains("\"id\" is a required property") && told.contains("/lines/0: "), "{told}");
         assert!(!told.contains("4242"), "{told}");

@@ -36,6 +36,9 @@ pub(super) fn misses(expected: &Expectation, played: &Played<'_>) -> Vec<String>
     misses.extend(refusals(expected, played));
     for (step, fields) in &expected.inputs {
         let sent = played.inputs.get(step);
+        if sent.is_none() && fields.is_empty() {
+            misses.push(format!("inputs: `{step}` was never sent"));
+        }
         for (field, value) in fields {
             let found = sent.and_then(|sent| sent.get(field));
             if found != Some(value) {

@@ -46,6 +46,8 @@ fn unknown_names(definition: &Definition, case: &Case) -> Vec<String> {
     let steps = answered.chain(happening).chain(case.expect.inputs.keys()).chain(expected);
     let unknown = steps.filter(|step| definition.index_of(step).is_none());
     let mut problems: Vec<String> = unknown.map(|step| format!("the definition has no step `{step}`")).collect();
+    problems.extend(case.replies.keys().filter_map(|step| unanswering(definition, step)));
+    problems.extend(case.undo_replies.keys().filter_map(|step| undoing_nothing(definition, step)));
     let signals = case.signals.keys().chain(case.then.iter().filter_map(Happening::signal));
     let unknown = signals.filter(|signal| definition.index_awaiting(signal).is_none());
     problems.extend(unknown.map(|signal| format!("the definition awaits no signal `{signal}`")));
@@ -54,6 +56,20 @@ fn unknown_names(definition: &Definition, case: &Case) -> Vec<String> {
         problems.push(format!("state: there is no `{}`: write {}", case.expect.state, states.join(", ")));
     }
     problems
+}
+
+/// An await answers nothing.
+fn unanswering(definition: &Definition, step: &str) -> Option<String> {
+    let index = definition.index_of(step)?;
+    let is_await = definition.command_at(index).is_none();
+    is_await.then(|| format!("replies: `{step}` awaits a signal: write it in `signals`, or in `then`"))
+}
+
+/// What has no `compensate` is never asked to be undone.
+fn undoing_nothing(definition: &Definition, step: &str) -> Option<String> {
+    let index = definition.index_of(step)?;
+    let is_undone = definition.command_at(index).is_some_and(|command| command.compensate.is_some());
+    (!is_undone).then(|| format!("undo_replies: `{step}` has nothing that undoes it"))
 }
 
 /// A case under way: the saga, its clock, and what is out.
@@ -188,7 +204,18 @@ impl<'a> Played<'a> {
             Happening::Restart(why) => (format!("the orchestrator starts anew: {}", why.0), Event::Recovered),
         };
         self.tell(told);
-        self.feed(&event)
+        let impossible = self.feed(&event)?;
+        Ok(impossible.or_else(|| self.unheard(happening)))
+    }
+
+    /// Why a signal was not taken: told to an operator as a refusal, to whoever sends a message not at all.
+    fn unheard(&self, happening: &Happening) -> Option<String> {
+        let Happening::Signal(signal) = happening else { return None };
+        match self.state.signals.get(&signal.name) {
+            Some(kept) if *kept == signal.payload => None,
+            Some(_) => Some("it has come before, with another payload, and the first one counts".to_owned()),
+            None => Some("the saga is past the step that awaits it".to_owned()),
+        }
     }
 
     /// Lets time pass to the next deadline, if there is one by then.

@@ -179,7 +179,9 @@ impl TryFrom<String> for WrittenDuration {
 
     fn try_from(text: String) -> Result<Self, String> {
         let duration = parse_duration(&text);
-        duration.map(Self).ok_or_else(|| format!("`{text}` is no duration: write a whole number and ms, s, m, h or d"))
+        duration.map(Self).ok_or_else(|| {
+            format!("`{text}` is no duration: write a whole number and ms, s, m, h or d, and 36500d at most")
+        })
     }
 }
 

@@ -77,6 +77,19 @@ fn what_cannot_be_fails_the_case_unless_that_is_what_it_shows() {
     assert_eq!(misses, ["refused: expected [retry], and all of `then` was possible"]);
     let misses = play("signals: { singed: {} }, expect: { state: waiting }").misses;
     assert_eq!(misses, ["the definition awaits no signal `singed`"]);
+
+    let twice = "then: [{ signal: { name: signed, payload: 1 } }, { signal: { name: signed, payload: 2 } }]";
+    let misses = play(&format!("{twice}, expect: {{ state: completed }}")).misses;
+    assert!(misses[0].contains("it has come before, with another payload"), "{misses:?}");
+    assert!(play(&format!("{twice}, expect: {{ state: completed, refused: [signal] }}")).misses.is_empty());
+    for (script, told) in [
+        ("replies: { signed: done }, expect: { state: waiting }", "`signed` awaits a signal"),
+        ("undo_replies: { second: done }, expect: { state: waiting }", "`second` has nothing that undoes it"),
+        ("expect: { state: waiting, inputs: { second: {} } }", "`second` was never sent"),
+    ] {
+        let misses = play(script).misses;
+        assert!(misses.iter().any(|miss| miss.contains(told)), "`{told}` is not in {misses:?}");
+    }
 }
 
 #[test]

@@ -113,13 +113,29 @@ impl Run<'_> {
         true
     }
 
-    /// A saga that is called off waits for no signal; commands that are out are waited for.
+    /// A saga that is called off waits for nobody outside: for no signal, and for no pending step, which is undone wherever it is.
+    /// Commands that are out are waited for.
     fn give_up_waiting(&mut self, stage: std::ops::Range<usize>) {
         for index in stage {
-            if self.state.steps[index].status == Status::Waiting {
-                self.state.steps[index].status = Status::Skipped;
-                self.state.steps[index].due = None;
-            }
+            let is_committed = self.definition.is_committed(index);
+            let step = &mut self.state.steps[index];
+            step.status = match step.status {
+                Status::Waiting => Status::Skipped,
+                Status::Pending if !is_committed => Status::Unknown,
+                Status::Idle
+                | Status::Sent
+                | Status::Retrying
+                | Status::Pending
+                | Status::Done
+                | Status::Refused
+                | Status::Unknown
+                | Status::Skipped
+                | Status::DoneAnyway
+                | Status::Undoing
+                | Status::UndoRetrying
+                | Status::Undone => continue,
+            };
+            step.due = None;
         }
     }
 
@@ -204,8 +220,9 @@ impl Run<'_> {
         step.status = Status::Pending;
         let until = *step.pending_until.get_or_insert(until);
         step.due = Some(until.min(self.now + PENDING_ASKED_AGAIN));
-        // A paused saga tells nothing. Once it goes on it asks again, and then it tells.
-        if let Some(tell) = command.pending.as_ref().filter(|_| self.state.paused.is_none()) {
+        // A paused saga tells nothing: once it goes on it asks again, and then it tells. One that is called off waits for nobody.
+        let tells = self.state.paused.is_none() && self.state.called_off.is_none();
+        if let Some(tell) = command.pending.as_ref().filter(|_| tells) {
             let payload = serde_json::json!({ "reason": reason, "detail": detail });
             self.effects.push(Effect::Tell { step: index, command: tell.clone(), payload });
         }

@@ -10,7 +10,7 @@
 //! | resume | refused | refused | goes on | refused | refused | refused |
 //! | move version | only while it waits | if compatible | if compatible | refused | refused | refused |
 //!
-//! Cancelling waits for what is out and then turns around; forcing compensation turns around at once and undoes what is
+//! Cancelling waits for what is out (not for what is pending: that waits for somebody outside) and then turns around; forcing compensation turns around at once and undoes what is
 //! out as if it had taken effect. A parked step has no outcome to wait for, so cancelling takes it as one whose outcome
 //! is unknown.
 //!
@@ -28,6 +28,9 @@ use crate::{
 const COMPENSATION_FORCED: &str = "compensation_forced";
 /// The code of a saga that an operator called off.
 const CANCELLED: &str = "cancelled";
+/// What `finally` tells whoever began the saga, a buyer perhaps. Who it was, and why, is for the log and the audit alone.
+const FORCED_DETAIL: &str = "An operator turned it around.";
+const CANCELLED_DETAIL: &str = "An operator called it off.";
 
 impl Run<'_> {
     /// Sends what is out, or parked, at once, with a fresh budget of attempts.
@@ -74,7 +77,7 @@ impl Run<'_> {
     }
 
     /// Turns the saga around now. A step that is out counts as one that may have taken effect.
-    pub(super) fn on_forced_compensation(&mut self, actor: &str, reason: &str) -> Verdict {
+    pub(super) fn on_forced_compensation(&mut self) -> Verdict {
         if let Some(refused) = self.no_way_back() {
             return refused;
         }
@@ -85,23 +88,26 @@ impl Run<'_> {
             self.leave_undecided(index);
         }
         self.state.parked = None;
-        self.call_off(COMPENSATION_FORCED, &format!("{actor}: {reason}"))
+        self.call_off(COMPENSATION_FORCED, FORCED_DETAIL)
     }
 
     /// Turns the saga around once what is out is decided. Nothing is out in a step that is parked, so that is left as it is.
-    pub(super) fn on_operators_cancel(&mut self, actor: &str, reason: &str) -> Verdict {
+    pub(super) fn on_operators_cancel(&mut self) -> Verdict {
         if let Some(refused) = self.no_way_back() {
             return refused;
         }
         let parked = self.state.parked.take();
         if self.state.called_off.is_some() && parked.is_none() {
             let step = self.state.current_step(self.definition).unwrap_or(FINALLY);
-            return Verdict::Refused(format!("the saga is called off already: it waits for `{step}` to be decided"));
+            return Verdict::Refused(match self.state.paused {
+                Some(_) => "the saga is called off already, and turns around once it is resumed".to_owned(),
+                None => format!("the saga is called off already: it waits for `{step}` to be decided"),
+            });
         }
         if let Some(index) = parked.and_then(|parked| self.definition.index_of(&parked.step)) {
             self.leave_undecided(index);
         }
-        self.call_off(CANCELLED, &format!("{actor}: {reason}"))
+        self.call_off(CANCELLED, CANCELLED_DETAIL)
     }
 
     fn no_way_back(&self) -> Option<Verdict> {

@@ -265,7 +265,7 @@ fn a_deadline_that_is_a_fact_outside_of_the_saga_runs_on_while_paused() {
 }
 
 #[test]
-fn an_operators_cancel_waits_for_what_is_out_and_names_who_and_why() {
+fn an_operators_cancel_waits_for_what_is_out_and_keeps_who_and_why_for_the_log() {
     let definition = trip();
     for step in ["seat", "room"] {
         let mut play = until(&definition, step, Direction::Do);
@@ -277,7 +277,7 @@ fn an_operators_cancel_waits_for_what_is_out_and_names_who_and_why() {
         assert_eq!(play.state.condition(), Condition::Compensated);
         assert_eq!(play.commands(Direction::Undo), expected_undos(&definition, step, true), "{step}");
         assert_eq!(play.state.reasons[0].code, "cancelled");
-        assert_eq!(play.state.reasons[0].detail, "ann: the carrier is down");
+        assert_eq!(play.state.reasons[0].detail, "An operator called it off.");
     }
     for step in ["charge", "ticket"] {
         let mut play = until(&definition, step, Direction::Do);

@@ -32,6 +32,34 @@ fn a_pending_step_is_told_of_and_asked_again_until_its_patience_ends() {
 }
 
 #[test]
+fn a_saga_that_is_called_off_does_not_wait_for_whoever_is_outside() {
+    let definition = checkout();
+    let is_authorization = |send: &Send| send.step == "authorize_payment" && send.direction == Direction::Do;
+    let pending = || Outcome::Pending { reason: "3ds".into(), detail: json!({}) };
+    let called_off = || Event::Cancelled { code: "cancelled".into(), detail: "kept after all".into() };
+    // Pending before it is called off, and only afterwards.
+    for is_pending_first in [true, false] {
+        let mut play = Play::new(&definition);
+        play.run(|send| if is_authorization(send) { None } else { done(send) });
+        if is_pending_first {
+            play.reply("authorize_payment", Direction::Do, pending());
+            assert_eq!(play.feed(&called_off()), Verdict::Moved);
+        } else {
+            assert_eq!(play.feed(&called_off()), Verdict::Moved);
+            assert!(play.commands(Direction::Undo).is_empty(), "what is out is waited for");
+            play.reply("authorize_payment", Direction::Do, pending());
+        }
+        assert_eq!(play.state.condition(), Condition::Compensating);
+        assert!(play.commands(Direction::Undo).contains(&"authorize_payment"), "it may have taken effect");
+        assert_eq!(play.tells, usize::from(is_pending_first), "nobody is sent to their bank for nothing");
+        play.run(done);
+        assert_eq!(play.state.condition(), Condition::Compensated);
+        // The buyer passes after all: the void has seen to that.
+        assert_eq!(play.reply("authorize_payment", Direction::Do, Outcome::done()), Verdict::Ignored);
+    }
+}
+
+#[test]
 fn what_is_answered_to_being_told_of_a_pending_step_changes_nothing() {
     let definition = checkout();
     let told = |step: &str| pending_name(step);

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     api::{Answer, Api, Request},
     deployment::DeploymentArgs,
+    output::Output,
+    terminal::print_json,
 };
 use crate::progress;
 
@@ -35,16 +37,18 @@ pub(crate) struct Access {
 pub(crate) struct Admin {
     api: Api,
     key: String,
+    /// As JSON, a refusal is written to standard output as its problem document (RFC 9457), beside what is told to people.
+    output: Output,
 }
 
 impl Admin {
-    pub(crate) fn open(access: Access) -> anyhow::Result<Self> {
+    pub(crate) fn open(access: Access, output: Output) -> anyhow::Result<Self> {
         let Access { url, admin_key } = access;
         let given =
             DeploymentArgs { url, admin_key, secret_key: None, database_url: None, nats_url: None, secret: None };
         let deployment = given.resolve()?;
         let api = Api::new(deployment.url()?, CancellationToken::new())?.with_patience(PATIENCE);
-        Ok(Self { api, key: deployment.admin_key()?.to_owned() })
+        Ok(Self { api, key: deployment.admin_key()?.to_owned(), output })
     }
 
     /// Reads; a refusal is an error.
@@ -61,7 +65,13 @@ impl Admin {
     async fn call(&self, request: Request<'_>) -> anyhow::Result<Answer> {
         let doing = format!("waiting for the answer of {} {}", request.method, request.path);
         let answer = progress::step(&doing, self.api.call(request)).await?;
-        if answer.status.is_success() { Ok(answer) } else { Err(Refusal(answer).into()) }
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        if self.output == Output::Json {
+            print_json(&answer.body)?;
+        }
+        Err(Refusal(answer).into())
     }
 
     /// One page: its rows, and where the next one begins.
@@ -127,11 +137,6 @@ pub(crate) struct Refusal(Answer);
 impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         self.0.status
-    }
-
-    /// The problem document (RFC 9457), as it was answered.
-    pub(crate) fn problem(&self) -> &Value {
-        &self.0.body
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, decision: &str) -> anyhow::Result<()> {
-    let admin = Admin::open(args.access)?;
+    let admin = Admin::open(args.access, args.output)?;
     let path = format!("{}/{}/{decision}", path(args.service), args.letter);
     let answer = admin.post(&path, &json!({"reason": args.reason}), None).await?;
     match args.output {

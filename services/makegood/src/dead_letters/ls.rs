@@ -44,7 +44,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let admin = Admin::open(args.access)?;
+    let admin = Admin::open(args.access, args.output)?;
     let asked = match args.service {
         Some(role) => vec![role],
         // The sandbox is no part of a real deployment; ask for it by name.

@@ -52,7 +52,7 @@ struct Decided {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let admin = Admin::open(args.access)?;
+    let admin = Admin::open(args.access, args.output)?;
     let answer = admin.get(&format!("{}/{}", path(args.service), args.letter)).await?.body;
     match args.output {
         Output::Json => print_json(&answer),

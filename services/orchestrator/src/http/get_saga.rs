@@ -13,12 +13,13 @@ use makegood_chassis::{
 };
 use makegood_contracts::{
     command::{Direction, StepKey},
+    orchestrator::Reason,
     reply::Outcome,
 };
 use makegood_saga::{
     definition::{Definition, pending_name},
     event::Event,
-    state::State as SagaState,
+    state::{Phase, State as SagaState},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -38,12 +39,22 @@ pub(crate) struct SagaDetail {
     saga: SagaSummary,
     /// W3C trace context of the request that began it.
     traceparent: Option<String>,
+    /// Why it turns around as soon as what is out is decided; null once it has turned around, and of a saga that nobody has called off.
+    called_off: Option<CalledOff>,
     /// Each step of the definition, in order, with its state.
     steps: Vec<StepDetail>,
     /// Input, signals and the outputs of done steps, as later steps read them.
     context: Value,
     /// What happened, oldest first.
     timeline: Vec<TimelineEntry>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct CalledOff {
+    /// Where it was then.
+    step: String,
+    code: String,
+    detail: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -118,11 +129,17 @@ pub(crate) async fn get_saga(
     let detail = SagaDetail {
         saga: row.into(),
         traceparent: instance.traceparent.clone(),
+        called_off: called_off(&instance.state),
         steps: steps(&instance.definition, &instance.state),
         timeline: timeline(&definitions, &instance, log)?,
         context: Value::Object(instance.state.context.clone()),
     };
     Ok(([(http::header::ETAG, etag)], Json(detail)).into_response())
+}
+
+fn called_off(state: &SagaState) -> Option<CalledOff> {
+    let Reason { step, code, detail } = state.called_off.clone().filter(|_| state.phase == Phase::Forward)?;
+    Some(CalledOff { step, code, detail })
 }
 
 struct LogRow {

@@ -79,18 +79,19 @@ async fn uncapturable(conn: &mut PgConnection, intent_id: Uuid) -> anyhow::Resul
         .bind(intent_id)
         .fetch_optional(conn)
         .await?;
+    // Nothing is held, so nothing can come.
+    let unauthorized =
+        |what: &str| Outcome::refused("payment_not_authorized", format!("payment intent {intent_id} {what}"));
     let Some(state) = state else {
-        return Ok(Outcome::defect(format!("there is no payment intent {intent_id} to capture")));
+        // An operator went on without authorizing.
+        return Ok(unauthorized("was never made"));
     };
     Ok(match State::parse(&state) {
         // The authorization is not decided here yet; or it has been, between the two statements.
         Some(State::RequiresConfirmation | State::Processing | State::RequiresAction | State::RequiresCapture) => {
             Outcome::retry(format!("payment intent {intent_id} is {state}: it is not authorized yet"))
         }
-        // Nothing is held, so nothing can come.
-        Some(State::Canceled | State::Failed) => {
-            Outcome::refused("payment_not_authorized", format!("payment intent {intent_id} is {state}"))
-        }
+        Some(State::Canceled | State::Failed) => unauthorized(&format!("is {state}")),
         Some(State::Succeeded) | None => {
             Outcome::defect(format!("payment intent {intent_id} is {state}: it cannot be captured"))
         }

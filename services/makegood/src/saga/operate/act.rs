@@ -34,7 +34,7 @@ pub(crate) struct Args<O: Operation> {
 }
 
 pub(super) async fn run<O: Operation>(args: Args<O>) -> anyhow::Result<()> {
-    let admin = Admin::open(args.access)?;
+    let admin = Admin::open(args.access, args.output)?;
     let id = find::saga_id(&admin, &args.saga).await?;
     let seen = admin.saga(&id).await?;
     let if_match = seen.etag.filter(|_| !args.force);
@@ -43,15 +43,7 @@ pub(super) async fn run<O: Operation>(args: Args<O>) -> anyhow::Result<()> {
     body.insert("reason".to_owned(), Value::from(args.reason));
     let path = format!("/v1/admin/sagas/{}/{}", before.id, O::ACTION);
     let answer = admin.post(&path, &Value::Object(body), if_match.as_deref()).await;
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            if let (Output::Json, Some(refusal)) = (args.output, error.downcast_ref::<Refusal>()) {
-                print_json(refusal.problem())?;
-            }
-            return Err(explained(error, &before));
-        }
-    };
+    let answer = answer.map_err(|error| explained(error, &before))?;
     match args.output {
         Output::Json => print_json(&answer),
         Output::Table => print(&told(&before, O::DONE, &read(answer)?)),

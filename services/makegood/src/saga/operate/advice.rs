@@ -36,6 +36,11 @@ pub(super) fn advice(saga: &Detail) -> Vec<Advice> {
         "running" | "finishing" => asked(id, step, "It is under way, and asks again by itself"),
         _ => vec![Advice::just("This makegood does not know the state: its release is older than the deployment's.")],
     };
+    if saga.called_off.is_some() {
+        // Going on without the step leads back as well, and not on.
+        offers
+            .retain(|offer| !offer.command.as_deref().is_some_and(|command| command.starts_with("makegood saga skip")));
+    }
     if !saga.has_reached_its_pivot() && !saga.is_on_its_way_back() && saga.saga.state != "compensating" {
         offers.push(Advice::run("It should not go on: what it did is made good", command("compensate", id, "")));
     }

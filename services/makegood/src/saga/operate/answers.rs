@@ -73,6 +73,9 @@ pub(super) struct Detail {
     #[serde(flatten)]
     pub(super) saga: Summary,
     pub(super) traceparent: Option<String>,
+    /// Why it turns around as soon as what is out is decided.
+    #[serde(default)]
+    pub(super) called_off: Option<Reason>,
     pub(super) steps: Vec<Step>,
     pub(super) timeline: Vec<Entry>,
 }

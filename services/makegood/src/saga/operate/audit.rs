@@ -43,7 +43,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let admin = Admin::open(args.access)?;
+    let admin = Admin::open(args.access, args.output)?;
     let mut query = Vec::new();
     if let Some(named) = &args.saga {
         query.push(("saga", find::saga_id(&admin, named).await?));

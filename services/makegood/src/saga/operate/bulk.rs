@@ -183,7 +183,7 @@ impl One {
             return Err(Usage(format!("{:?} is no bulk operation's id (blk_…)", self.operation)).into());
         }
         let path = format!("/v1/admin/bulk_operations/{}{action}", self.operation);
-        Ok((Admin::open(self.access.clone())?, path))
+        Ok((Admin::open(self.access.clone(), self.output)?, path))
     }
 }
 
@@ -211,7 +211,7 @@ async fn begin<O: Operation>(start: Start<O>) -> anyhow::Result<()> {
         request.insert("dry_run".to_owned(), dry_run.into());
         Value::Object(request)
     };
-    let admin = Admin::open(start.access)?;
+    let admin = Admin::open(start.access, start.output)?;
     let dry = admin.post("/v1/admin/sagas:bulk", &ask(true), None).await?;
     let matches = dry["matches"].as_u64().with_context(|| format!("a dry run says how many match, and not {dry}"))?;
     if start.dry_run {
@@ -249,7 +249,7 @@ fn confirmed(question: &str) -> anyhow::Result<bool> {
 }
 
 async fn ls(list: List) -> anyhow::Result<()> {
-    let admin = Admin::open(list.access)?;
+    let admin = Admin::open(list.access, list.output)?;
     let (rows, more) = admin.rows("/v1/admin/bulk_operations", &[], usize::try_from(list.limit)?).await?;
     match list.output {
         Output::Json => rows.iter().try_for_each(print_json_line)?,

@@ -34,7 +34,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let admin = Admin::open(args.access)?;
+    let admin = Admin::open(args.access, args.output)?;
     let (rows, more) = admin.sagas(&args.filter, usize::try_from(args.limit)?).await?;
     match args.output {
         Output::Json => rows.iter().try_for_each(print_json_line)?,

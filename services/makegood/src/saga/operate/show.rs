@@ -41,7 +41,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let admin = Admin::open(args.access)?;
+    let admin = Admin::open(args.access, args.output)?;
     let id = find::saga_id(&admin, &args.saga).await?;
     let answer = admin.saga(&id).await?.body;
     match args.output {
@@ -75,6 +75,9 @@ fn summary(saga: &answers::Detail) -> anyhow::Result<String> {
     let mut at = step.as_deref().map(|step| format!(" at {step}")).unwrap_or_default();
     if saga.is_on_its_way_back() && !saga.saga.has_ended() {
         at.push_str(", on its way back: what it did is being made good");
+    }
+    if let Some(reason) = &saga.called_off {
+        at.push_str(&format!(", called off ({}): it turns around once this is decided", reason.told()));
     }
     let mut text = format!(
         "{}  {} v{version}  {}{}\n",

@@ -54,7 +54,7 @@ fn parse_pause(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let admin = Admin::open(args.access)?;
+    let admin = Admin::open(args.access, args.output)?;
     match &args.saga {
         Some(named) if args.filter.is_empty() => {
             let id = find::saga_id(&admin, named).await?;
