@@ -3,6 +3,7 @@
 mod accepted_checkouts_have_their_saga;
 mod cancelled_orders_are_paid_back;
 mod ended_sagas_decide_their_checkouts;
+mod ended_sagas_decide_their_order_changes;
 mod holds_end_with_their_saga;
 mod one_live_charge_per_order;
 mod operations_are_what_the_provider_did;
@@ -35,6 +36,7 @@ pub(crate) struct CrossCheck {
 pub(crate) const CROSS_CHECKS: &[CrossCheck] = &[
     accepted_checkouts_have_their_saga::CHECK,
     ended_sagas_decide_their_checkouts::CHECK,
+    ended_sagas_decide_their_order_changes::CHECK,
     one_live_charge_per_order::CHECK,
     paid_is_what_the_order_costs::CHECK,
     cancelled_orders_are_paid_back::CHECK,

@@ -175,7 +175,7 @@ async fn mark_handed_over(db: &PgPool, shipments: &[OfferedShipment]) -> anyhow:
 
 /// A shipment that was refused, or not answered, does not come back before everything else had its turn. One of which the carrier
 /// certainly has nothing can be cancelled meanwhile, as if it had never been offered. A refusal stands until the carrier takes it, or
-/// it is cancelled.
+/// it is cancelled; of one that it took before, it means nothing.
 async fn put_off(
     db: &PgPool,
     shipment: &OfferedShipment,
@@ -185,7 +185,7 @@ async fn put_off(
     sqlx::query(
         r"
         update shipment
-        set handover_due_at = now() + make_interval(secs => $2), carrier_refusal = coalesce($4, carrier_refusal),
+        set handover_due_at = now() + make_interval(secs => $2), carrier_refusal = case when handed_over_at is null then coalesce($4, carrier_refusal) end,
             offered_at = case when $3 and handed_over_at is null then null else offered_at end
         where id = $1 and state = 'released'
         ",

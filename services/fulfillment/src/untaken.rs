@@ -11,9 +11,9 @@ use prometheus_client::{
 };
 use sqlx::PgPool;
 
-/// People act on it within the hour, and the queue is read for it.
+/// People act on it within the hour, and the queue is read for it: every parcel that has not shipped yet.
 const EVERY: Duration = Duration::from_secs(60);
-/// More than anybody needs to know exactly; counting on would cost more with each shipment.
+/// More than anybody needs to know exactly.
 const COUNTED_AT_MOST: i64 = 10_000;
 /// A carrier that is away for less has got everything before anybody could do something about it.
 const UNANSWERED_SECONDS: f64 = 900.0;
@@ -57,7 +57,7 @@ pub(crate) async fn keep_counting(worker: Worker) -> anyhow::Result<()> {
 pub(crate) async fn count(db: &PgPool) -> Result<(i64, i64), sqlx::Error> {
     sqlx::query_as(
         r"
-        select (select count(*) from (select from shipment where carrier_refusal is not null limit $1) as refused),
+        select (select count(*) from (select from shipment where carrier_refusal is not null and state = 'released' limit $1) as refused),
                (select count(*) from (
                     select from shipment
                     where handover_due_at is not null and offered_at < now() - make_interval(secs => $2)

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     cashier::Cashier,
     provider::Errand,
-    settlement::{Settled, Verdict, settle},
+    settlement::{Settled, Verdict, is_lost_race, settle},
     store,
 };
 
@@ -34,9 +34,10 @@ const LEASE_SECONDS: f64 = 90.0;
 
 /// How long the events of callbacks are kept, to know them again: the provider repeats one for hours at most.
 const CALLBACKS_KEPT_DAYS: i32 = 7;
-/// Between looks for callbacks to be forgotten, and of how many at once.
+/// Between looks for callbacks to be forgotten, once there are no more.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
-const FORGOTTEN_AT_ONCE: i64 = 10_000;
+/// In one statement: some tens of milliseconds, between two rounds of asking.
+const FORGOTTEN_AT_ONCE: i64 = 5_000;
 
 /// A decision to be told: the step, where it wants its reply, and the outcome.
 pub type Decision = (StepKey, String, Outcome);
@@ -46,9 +47,14 @@ pub async fn run(worker: Worker, cashier: &Cashier) -> anyhow::Result<()> {
     let mut forget_at = Instant::now();
     while !worker.shutdown.has_begun() {
         if forget_at <= Instant::now() {
-            forget_at = Instant::now() + FORGET_EVERY;
-            if let Err(error) = forget_callbacks(&worker.db).await {
-                tracing::warn!(%error, "old callbacks were not forgotten; trying again");
+            match forget_callbacks(&worker.db).await {
+                // There may be more.
+                Ok(forgotten) if forgotten >= FORGOTTEN_AT_ONCE.unsigned_abs() => {}
+                Ok(_) => forget_at = Instant::now() + FORGET_EVERY,
+                Err(error) => {
+                    tracing::warn!(%error, "old callbacks were not forgotten; trying again");
+                    forget_at = Instant::now() + FORGET_EVERY;
+                }
             }
         }
         let asked = match ask_due(cashier).await {
@@ -100,8 +106,8 @@ async fn settle_each(cashier: &Cashier, verdicts: &[Verdict]) -> anyhow::Result<
     while let Some(part) = parts.pop() {
         match settle(&cashier.db, part.to_vec(), &[]).await {
             Ok((settled, _)) => decisions.extend(settled.into_iter().filter_map(decision)),
-            Err(error) if is_lasting(&error) && part.len() > 1 => halve(&mut parts, part),
-            Err(error) if is_lasting(&error) => {
+            Err(error) if is_lasting(&error) && !is_lost_race(&error) && part.len() > 1 => halve(&mut parts, part),
+            Err(error) if is_lasting(&error) && !is_lost_race(&error) => {
                 let operation = part.first().map(|verdict| verdict.operation.id);
                 tracing::error!(operation_id = ?operation, error = format!("{error:#}"), "an operation cannot be settled");
             }
@@ -117,8 +123,8 @@ async fn settle_each(cashier: &Cashier, verdicts: &[Verdict]) -> anyhow::Result<
 }
 
 /// Forgets callbacks that nobody repeats any more.
-async fn forget_callbacks(db: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query(
+async fn forget_callbacks(db: &PgPool) -> Result<u64, sqlx::Error> {
+    let forgotten = sqlx::query(
         r"delete from provider_callback
           where event_id in (select event_id from provider_callback where received_at < now() - make_interval(days => $1)
                              order by received_at limit $2 for update skip locked)",
@@ -127,7 +133,7 @@ async fn forget_callbacks(db: &PgPool) -> Result<(), sqlx::Error> {
     .bind(FORGOTTEN_AT_ONCE)
     .execute(db)
     .await?;
-    Ok(())
+    Ok(forgotten.rows_affected())
 }
 
 /// What is new and lasting; a failure is for the step's own next attempt to find.

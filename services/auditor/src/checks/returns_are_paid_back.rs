@@ -28,7 +28,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
         service: "payment",
         sql: r"
             select o.refund_id, jsonb_build_object('state', o.state, 'amount_minor', o.amount_minor, 'checkout', o.intent_id, 'currency', i.currency,
-                'by_operator', o.saga_id is null, 'all_is_back', i.captured_minor = i.refunded_minor)
+                'refund', o.refund_id, 'all_is_back', i.captured_minor = i.refunded_minor)
             from payment_operation o join payment_intent i on i.id = o.intent_id
             where o.refund_id is not null order by o.refund_id
         ",
@@ -51,10 +51,11 @@ fn judge(returned: Option<&Value>, refund: Option<&Value>) -> Option<Value> {
     (!right).then(|| json!({"returned": returned, "refund": refund}))
 }
 
-/// Less than the returns say, or an operator's refund of more; and nothing of the payment is kept.
+/// Less than the returns say, or an earlier refund of more that was not made for any of them; and nothing of the payment is kept.
 fn is_what_was_left(returned: &Value, refund: &Value) -> bool {
     let is_less = refund["amount_minor"].as_i64() < returned["refund_minor"].as_i64();
-    refund["all_is_back"] == true && (is_less || refund["by_operator"] == true)
+    let is_their_own = returned["returns"].as_array().is_some_and(|returns| returns.contains(&refund["refund"]));
+    refund["all_is_back"] == true && (is_less || !is_their_own)
 }
 
 #[cfg(test)]
@@ -73,24 +74,11 @@ mod tests {
         assert!(wrong(returned(500), Some(refund("succeeded", 500, "another"))), "of its own order's payment");
         assert!(!wrong(returned(0), None) && !wrong(returned(0), Some(refund("declined", 500, "c"))));
         assert!(wrong(returned(0), Some(refund("succeeded", 500, "c"))), "it came to nothing");
-        let left = |refund: Value, all_is_back: bool, by_operator: bool| {
-            let more = json!({"all_is_back": all_is_back, "by_operator": by_operator});
-            Value::Object(
-                refund
-                    .as_object()
-                    .into_iter()
-                    .chain(more.as_object())
-                    .flatten()
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect(),
-            )
-        };
-        let less = || refund("succeeded", 499, "c");
-        assert!(!wrong(returned(500), Some(left(less(), true, false))), "an operator gave back the rest before");
-        assert!(wrong(returned(500), Some(left(less(), false, false))), "the rest is still here");
-        let more = || refund("succeeded", 501, "c");
-        assert!(!wrong(returned(500), Some(left(more(), true, true))), "an operator gave back everything before");
-        assert!(wrong(returned(500), Some(left(more(), true, false))), "no saga gives back more than its return says");
+        let left = |minor: i64, all_is_back: bool, of: &str| json!({"state": "succeeded", "amount_minor": minor, "checkout": "c", "currency": "GBP", "all_is_back": all_is_back, "refund": of});
+        assert!(!wrong(returned(500), Some(left(499, true, "r"))), "an operator gave back the rest before");
+        assert!(wrong(returned(500), Some(left(499, false, "r"))), "the rest is still here");
+        assert!(!wrong(returned(500), Some(left(501, true, "another"))), "an earlier refund gave back everything");
+        assert!(wrong(returned(500), Some(left(501, true, "r"))), "no return's own refund is more than it says");
         assert!(
             judge(None, Some(&refund("succeeded", 500, "c"))).is_none(),
             "a return on its way, or an operator's refund"

@@ -143,18 +143,7 @@ async fn one_shipment_that_the_carrier_refuses_does_not_hold_up_the_others() {
     assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 2);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 0);
     assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 1, 1]);
-    assert_eq!(refusals(pool).await, ["422 Unprocessable Entity: no suchmethod"]);
-    assert_eq!(untaken::count(pool).await.expect("counts"), (2, 0));
-
-    pass_time(pool, "10 min").await;
-    test_carrier.answers(|_| StatusCode::SERVICE_UNAVAILABLE);
-    hand_over_due(pool, &carrier).await.expect("not answered");
-    assert_eq!(untaken::count(pool).await.expect("counts"), (2, 0), "an outage makes no refusal undone");
-
-    pass_time(pool, "10 min").await;
-    test_carrier.answers(|_| StatusCode::OK);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("accepted"), 2);
-    assert_eq!(untaken::count(pool).await.expect("counts"), (0, 0), "what it took is refused no more");
+    assert!(refusals(pool).await.is_empty(), "it took them before, so it has them");
     database.verify_and_drop(INVARIANTS).await;
 }
 
@@ -169,14 +158,22 @@ async fn what_the_carrier_never_took_can_still_be_cancelled() {
     test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("refused"), 2);
     assert_eq!(offered(pool).await, 0, "refused the first time, so the carrier has nothing");
+    assert_eq!(refusals(pool).await, ["422 Unprocessable Entity: no suchmethod"]);
+    assert_eq!(untaken::count(pool).await.expect("counts"), (2, 0));
 
     pass_time(pool, "10 min").await;
     test_carrier.answers(|_| StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("not answered"), 2);
+    assert_eq!(untaken::count(pool).await.expect("counts"), (2, 0), "an outage makes no refusal undone");
     pass_time(pool, "10 min").await;
     test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("refused"), 2);
     assert_eq!(offered(pool).await, 2, "what was not answered before may be there whatever it says now");
+
+    pass_time(pool, "10 min").await;
+    test_carrier.answers(|_| StatusCode::OK);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("accepted"), 2);
+    assert_eq!(untaken::count(pool).await.expect("counts"), (0, 0), "what it took is refused no more");
     database.verify_and_drop(INVARIANTS).await;
 }
 
