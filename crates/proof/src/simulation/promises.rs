@@ -36,6 +36,10 @@ impl Simulation {
                 let Some((saga, event)) = event_of(message) else { return true };
                 // What is told to a saga that has not begun is told again by its outbox.
                 let Some(row) = self.store.rows.get(&saga) else { return true };
+                // Refused because the pivot was out, which was refused meanwhile: it turns around without being called off.
+                if matches!(message, Message::Cancel(_)) && !row.state.reasons.is_empty() {
+                    return true;
+                }
                 let now = self.schedule.now;
                 engine::step(self.bug, &row.flow.definition, row.state.clone(), &event, now).verdict != Verdict::Moved
             }
