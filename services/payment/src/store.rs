@@ -112,6 +112,7 @@ pub async fn readable_operations(conn: &mut PgConnection, ids: &[Uuid]) -> Resul
     let readable = rows.iter().filter_map(|row| {
         let pair = pair(row);
         if let Err(error) = &pair {
+            // Its id may be what cannot be read: then the log says none, beside the error.
             let id = row.try_get::<Uuid, _>("operation_id").ok();
             tracing::error!(operation_id = ?id, %error, "an operation cannot be read; nobody asks about it");
         }

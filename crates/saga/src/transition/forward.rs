@@ -117,25 +117,10 @@ impl Run<'_> {
     /// Commands that are out are waited for.
     fn give_up_waiting(&mut self, stage: std::ops::Range<usize>) {
         for index in stage {
-            let is_committed = self.definition.is_committed(index);
-            let step = &mut self.state.steps[index];
-            step.status = match step.status {
-                Status::Waiting => Status::Skipped,
-                Status::Pending if !is_committed => Status::Unknown,
-                Status::Idle
-                | Status::Sent
-                | Status::Retrying
-                | Status::Pending
-                | Status::Done
-                | Status::Refused
-                | Status::Unknown
-                | Status::Skipped
-                | Status::DoneAnyway
-                | Status::Undoing
-                | Status::UndoRetrying
-                | Status::Undone => continue,
-            };
-            step.due = None;
+            let status = self.state.steps[index].status;
+            if status == Status::Waiting || (status == Status::Pending && !self.definition.is_committed(index)) {
+                self.leave_undecided(index);
+            }
         }
     }
 

@@ -121,7 +121,7 @@ impl Run<'_> {
     }
 
     /// Nobody waits for the step any more: it may have taken effect if it was ever sent.
-    fn leave_undecided(&mut self, index: usize) {
+    pub(super) fn leave_undecided(&mut self, index: usize) {
         let step = &mut self.state.steps[index];
         step.due = None;
         step.status = match step.status {

@@ -137,7 +137,7 @@ fn print(result: &Checked) {
 
 /// The commands of a list, each with its line.
 fn listed(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let lines = text.lines().map(|line| line.split_once('#').map_or(line, |(command, _)| command).trim());
     (1..).zip(lines).filter(|(_, line)| !line.is_empty())
 }
 

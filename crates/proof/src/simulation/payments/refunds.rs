@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use anyhow::Context as _;
 use makegood_contracts::{
     money::Money,
     payment::{RefundPayment, RefundedPayment},
@@ -44,7 +45,8 @@ impl Payments {
             Started::Refused { code, detail } => Ok(Begun::Decided(Outcome::refused(code, detail))),
             Started::Waits => Ok(Begun::Decided(Outcome::retry("another refund is undecided"))),
             Started::AllBack(all_back) => {
-                let refund_id = self.last_refund_of(wanted.intent_id).unwrap_or_default();
+                let refund_id =
+                    self.last_refund_of(wanted.intent_id).context("all of a payment went back by no refund")?;
                 let refunded = Money::from_columns(0, &all_back.currency)?;
                 let output = serde_json::to_value(RefundedPayment { refund_id, refunded })?;
                 Ok(Begun::Decided(Outcome::Done { output }))
