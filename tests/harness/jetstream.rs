@@ -54,6 +54,14 @@ impl JetStream {
         said.try_collect().await.expect("every message is delivered")
     }
 
+    /// Whether the stream is there and holds a message on the subject.
+    pub async fn holds(&self, stream: &str, subject: &str) -> bool {
+        match self.context.get_stream(stream).await {
+            Ok(stream) => stream.get_last_raw_message_by_subject(subject).await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
     /// Returns once the stream has the message.
     pub async fn publish(&self, subject: &str, body: impl Into<Vec<u8>>) {
         let body: Vec<u8> = body.into();

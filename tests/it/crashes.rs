@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use makegood_contracts::subject;
+use makegood_contracts::{catalog::PRODUCT_PRICED, fulfillment::SHIPMENT_SHIPPED, subject};
 use makegood_tests::{IMPATIENT, JetStream, Placed, Stock, System, until};
 use tokio::sync::Notify;
 
@@ -139,6 +139,14 @@ async fn orders_complete_though_all_of_jetstream_is_lost_and_servers_are_killed(
     .await;
     all_complete(&system, &placed, "the deletion of streams").await;
     sold(&system, 6 * ORDERS_PER_FAULT).await;
+    // What an event says has long been known here, but whoever had not read it yet has lost it with the stream.
+    let jetstream = system.jetstream().await;
+    jetstream.delete_stream(subject::EVENT_STREAM).await;
+    for name in [PRODUCT_PRICED, SHIPMENT_SHIPPED] {
+        let told = subject::event(name);
+        let is_told = async || jetstream.holds(subject::EVENT_STREAM, &told).await.then_some(());
+        until(&format!("{told} is told again"), SENT_AGAIN_WITHIN, is_told).await;
+    }
     system.finish().await;
 }
 

@@ -1,6 +1,7 @@
 //! One database per service: connecting to it, and bringing it to this build's schema.
 
 mod address;
+mod away;
 mod migration;
 
 use std::{str::FromStr as _, time::Duration};
@@ -13,6 +14,7 @@ use sqlx::{
 use tokio::time::Instant;
 
 pub use address::{auditor_url, service_url};
+pub use away::is_away;
 pub use migration::{has_schema, migrate};
 
 /// A caller who waits longer is better served by "come again".

@@ -42,8 +42,7 @@ async fn livez(State(health): State<Health>) -> Response {
 }
 
 async fn readyz(State(health): State<Health>) -> Response {
-    let (draining, checks) = (health.is_draining(), health.checks());
-    let ready = !draining && checks.values().all(|ok| *ok);
+    let (ready, draining, checks) = (health.is_ready(), health.is_draining(), health.checks());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": ready, "draining": draining, "checks": checks }))).into_response()
 }
@@ -71,14 +70,17 @@ mod tests {
     async fn a_process_is_ready_when_all_checks_are_and_until_it_drains() {
         let (health, shutdown) = (Health::default(), Shutdown::default());
         health.drain_with(shutdown.clone());
-        let (database, bus) = (health.check("database"), health.check("bus"));
+        let (database, bus) = (health.check("database"), health.check_once("bus"));
         assert_eq!(status(&health, "/readyz").await, 503);
         database.set(true);
+        assert_eq!(status(&health, "/readyz").await, 503, "the bus was never there");
         bus.set(true);
         assert_eq!(status(&health, "/readyz").await, 200);
         bus.set(false);
+        assert_eq!(status(&health, "/readyz").await, 200, "the bus was there, and comes back");
+        database.set(false);
         assert_eq!(status(&health, "/readyz").await, 503);
-        bus.set(true);
+        database.set(true);
         shutdown.begin();
         assert_eq!((status(&health, "/readyz").await, status(&health, "/livez").await), (503, 200));
     }

@@ -2,6 +2,8 @@
 //!
 //! A list takes `limit` and `after`, and answers `data` and `next`: the cursor to send as `after`, null on the last page.
 
+use std::{borrow::Cow, str::FromStr};
+
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The parameter `limit`: from 1 to `MAX`, and `DEFAULT` when absent (with `#[serde(default)]`).
@@ -38,6 +40,18 @@ impl<const DEFAULT: u16, const MAX: u16> Limit<DEFAULT, MAX> {
     }
 }
 
+/// The parameter `after`: the cursor that the page before gave as `next`. Anything else is no page of this list, and is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct After<Cursor>(pub Cursor);
+
+impl<'de, Cursor: FromStr> Deserialize<'de> for After<Cursor> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let no_cursor = || D::Error::custom("this is no cursor: send the `next` of the page before, unchanged");
+        text.parse().map(Self).map_err(|_| no_cursor())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +63,16 @@ mod tests {
         for (text, limit) in [("1", Some(1)), ("3", Some(3)), ("0", None), ("4", None), ("-1", None), ("70000", None)] {
             assert_eq!(serde_json::from_str::<TwoOrThree>(text).ok().map(|limit| limit.0), limit, "{text}");
         }
+    }
+
+    #[test]
+    fn only_what_a_page_before_can_have_given_is_a_cursor() {
+        assert_eq!(serde_json::from_str(r#""7""#).ok(), Some(After(7)));
+        for text in [r#""seven""#, r#""""#, "7"] {
+            assert!(serde_json::from_str::<After<i32>>(text).is_err(), "{text}");
+        }
+        let why = serde_json::from_str::<After<i32>>(r#""seven""#).map_err(|error| error.to_string());
+        assert!(why.is_err_and(|why| why.contains("`next` of the page before")));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
-use crate::{batcher::Overloaded, http::request_id};
+use crate::{batcher::Overloaded, database::is_away, http::request_id};
 
 /// Where the problem types are described; part of every `type` and so never changed.
 const TYPE_BASE: &str = "https://makegood.dev/problems/";
@@ -17,18 +17,6 @@ const RETRY_AFTER: &str = "retry_after_seconds";
 
 /// Longer than any id, SKU or path of ours.
 const MAX_REPEATED_CHARS: usize = 128;
-
-/// SQLSTATEs of a server that cannot serve just now, or of a conflict that is gone at the next try.
-const TRANSIENT_SQLSTATES: [&str; 8] = [
-    "53300", // too_many_connections
-    "57P01", // admin_shutdown
-    "57P02", // crash_shutdown
-    "57P03", // cannot_connect_now
-    "57014", // query_canceled: our statement_timeout
-    "55P03", // lock_not_available: our lock_timeout
-    "40001", // serialization_failure
-    "40P01", // deadlock_detected
-];
 
 /// A problem document. `kind` becomes `type: https://makegood.dev/problems/<kind>` and never changes once released.
 #[derive(Debug)]
@@ -113,7 +101,7 @@ impl From<anyhow::Error> for Problem {
     /// Logs the whole chain with the request's id, tells the caller nothing but "internal". Database out of reach or pool exhausted: 503.
     fn from(error: anyhow::Error) -> Self {
         let request_id = request_id::current().unwrap_or_default();
-        if error.chain().any(|cause| cause.downcast_ref::<sqlx::Error>().is_some_and(is_transient)) {
+        if error.chain().any(|cause| cause.downcast_ref::<sqlx::Error>().is_some_and(is_away)) {
             tracing::warn!(
                 request.id = request_id,
                 error = format!("{error:#}"),
@@ -131,14 +119,6 @@ pub(crate) fn shortened(sent: &str) -> String {
     match sent.char_indices().nth(MAX_REPEATED_CHARS) {
         Some((end, _)) => format!("{}…", &sent[..end]),
         None => sent.to_owned(),
-    }
-}
-
-/// Whether the same statement may well succeed a moment later.
-fn is_transient(error: &sqlx::Error) -> bool {
-    match error.as_database_error() {
-        Some(told) => told.code().is_some_and(|code| TRANSIENT_SQLSTATES.contains(&code.as_ref())),
-        None => matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)),
     }
 }
 

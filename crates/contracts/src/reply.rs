@@ -38,6 +38,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// As metrics, spans and logs spell it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Done { .. } => "done",
+            Self::Refused { .. } => "refused",
+            Self::Pending { .. } => "pending",
+            Self::Failed { retryable: true, .. } => "retry",
+            Self::Failed { retryable: false, .. } => "defect",
+        }
+    }
+
     /// Done with nothing to say.
     pub const fn done() -> Self {
         Self::Done { output: Value::Null }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod relay;
+mod restored;
 
 use makegood_contracts::account::Account;
 use serde_json::Value;

@@ -1,36 +1,18 @@
 //! Which errors would come again for ever, because of what was to be written or read, and not because the database is away: their
 //! cause must be taken out of its batch, or it holds up everybody else's work.
 
-/// The classes of SQLSTATE (PostgreSQL, appendix A) that hit everything alike until somebody has mended the database, such as a table or
-/// a right that is missing: nothing in particular is to blame.
+use makegood_chassis::database::is_away;
+
+/// The class of SQLSTATE (PostgreSQL, appendix A) that hits everything alike until somebody has mended the database, such as a column of
+/// the next release or a right that is missing: no command and no event is to blame, and each waits.
 const HITS_ALL_ALIKE: &str = "42";
 
 /// Whether doing the same once more would fail once more. What no database said lasts too: it cannot be encoded, or makes no sense.
 pub fn is_lasting(error: &anyhow::Error) -> bool {
     match error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()) {
         Some(sqlx::Error::Database(told)) if told.code().is_some_and(|code| code.starts_with(HITS_ALL_ALIKE)) => false,
-        Some(cause) => !is_transient(cause),
+        Some(cause) => !is_away(cause),
         None => true,
-    }
-}
-
-/// Whether the same statement may well succeed later: connection trouble, serialization failures, shutdowns.
-pub fn is_transient(error: &sqlx::Error) -> bool {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "sqlx::Error is non-exhaustive")]
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::Tls(_)
-        // A connection that has lost its place in the protocol is closed, and another one finds its own.
-        | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            // 40: serialization failure, deadlock. 53: out of resources. 57: shutdown, cancelled. 55P03: lock timeout.
-            // 08: connection trouble. 25P03: idle in transaction.
-            ["40", "53", "57", "08"].iter().any(|class| code.starts_with(class)) || code == "55P03" || code == "25P03"
-        }),
-        _ => false,
     }
 }
 

@@ -47,6 +47,9 @@ const LANES: usize = 2;
 /// Messages that wait for the same verb become one batch up to this size: some forty commands, which share a transaction's
 /// fixed cost well. Larger messages, a train each, stay apart.
 const SMALL_BATCH_BYTES: usize = 16 * 1024;
+/// Messages that wait for a lane. While the database is away JetStream delivers what was not acked anew, every half minute: without an end
+/// to it, the same messages would fill the memory. As many as there are unacked ones in regular times (`MAX_ACK_PENDING`).
+const MAX_WAITING: usize = 1_024;
 /// Batches under way at once, those whose replies are being published included: bounds what a crash would redeliver.
 const MAX_REPLYING: usize = 16;
 /// Batches of a calling verb under way at once: bounds the load on the outside.
@@ -74,9 +77,16 @@ struct Desk {
 
 type AfterCommit = Box<dyn Fn(Vec<Uuid>)>;
 
+/// What came of a batch.
+struct Answered {
+    answers: Vec<Answer>,
+    /// Otherwise shutdown, or a database that is away, came first, and the messages must come again.
+    is_complete: bool,
+}
+
 /// How a verb's deliveries become answers. Erases the input's type.
 trait Verb {
-    fn answer<'a>(&'a self, desk: &'a Desk, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>>;
+    fn answer<'a>(&'a self, desk: &'a Desk, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Answered>;
     /// Whether it may run beside other verbs, because it waits for the outside.
     fn is_call(&self) -> bool;
 }
@@ -169,8 +179,10 @@ impl Participant {
         let mut lanes: HashMap<String, usize> = HashMap::new();
         let (handled, mut when_handled) = mpsc::unbounded_channel();
         loop {
+            let is_full = waiting.iter().map(|(_, group)| group.len()).sum::<usize>() >= MAX_WAITING;
             tokio::select! {
-                messages = consumer.next_batch(MAX_MESSAGES) => match messages {
+                () = worker.shutdown.token.cancelled(), if is_full => break,
+                messages = consumer.next_batch(MAX_MESSAGES), if !is_full => match messages {
                     Some(messages) => by_subject(&mut waiting, messages),
                     None => break,
                 },
@@ -270,23 +282,20 @@ fn batch_length(sizes: impl Iterator<Item = usize>) -> usize {
 async fn run_batch(desk: Rc<Desk>, verb: Rc<dyn Verb>, turn: Turn, messages: Vec<Message>, _permit: Permit) {
     let worker = &desk.worker;
     let handling = Handling::begin(&turn.subject);
-    let answers = match delivery::decode(worker, &turn.subject, &messages).await {
-        Some(deliveries) => Some(verb.answer(&desk, deliveries).await),
-        None => None,
+    let answered = match delivery::decode(worker, &turn.subject, &messages).await {
+        Some(deliveries) => verb.answer(&desk, deliveries).await,
+        None => Answered { answers: Vec::new(), is_complete: false },
     };
     drop(turn);
-    if let Some(answers) = &answers {
-        if let Some(hook) = &desk.after_commit
-            && !answers.is_empty()
-        {
-            hook(answers.iter().map(|answer| answer.reply.key.saga_id).collect());
-        }
-        handling.end(answers);
-    }
-    failpoint::pass(Failpoint::ParticipantBeforeReply);
-    if let Some(answers) = answers
-        && send_replies(worker, answers).await
+    let Answered { answers, is_complete } = answered;
+    if let Some(hook) = &desk.after_commit
+        && !answers.is_empty()
     {
+        hook(answers.iter().map(|answer| answer.reply.key.saga_id).collect());
+    }
+    handling.end(&answers);
+    failpoint::pass(Failpoint::ParticipantBeforeReply);
+    if send_replies(worker, answers).await && is_complete {
         failpoint::pass(Failpoint::ParticipantBeforeAck);
         ack_all(&messages).await;
     }

@@ -17,7 +17,7 @@ use makegood_messaging::{
     participant::{Job, Participant},
     worker::Worker,
 };
-use makegood_testing::{TestDatabase, nats_url};
+use makegood_testing::{TestDatabase, nats_client, nats_url};
 use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::task::LocalSet;
 use uuid::Uuid;
@@ -95,7 +95,7 @@ impl Bench {
 
     /// The next `count` replies on this test's own subject, read without a consumer of the stream.
     async fn listen(&self) -> async_nats::Subscriber {
-        let client = client().await;
+        let client = nats_client().await;
         let subscriber = client.subscribe(self.reply_to.clone()).await.expect("subscribes");
         client.flush().await.expect("flushed");
         subscriber
@@ -151,19 +151,6 @@ async fn take_replies(subscriber: &mut async_nats::Subscriber, count: usize) -> 
 
 fn is_done(reply: &Reply) -> bool {
     matches!(reply.outcome, Outcome::Done { .. })
-}
-
-/// A connection of the test's own, with the user and password of the URL, which async-nats does not read by itself.
-async fn client() -> async_nats::Client {
-    let url = makegood_testing::nats_url();
-    let address: async_nats::ServerAddr = url.parse().expect("the URL of a NATS server");
-    let options = match (address.username(), address.password()) {
-        (Some(user), Some(password)) => {
-            async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
-        }
-        _ => async_nats::ConnectOptions::new(),
-    };
-    options.connect(address).await.expect("connects")
 }
 
 async fn local<T>(test: impl Future<Output = T>) -> T {
@@ -310,6 +297,34 @@ async fn one_poisonous_command_among_many_is_parked_alone() {
     .await;
 }
 
+/// As when a role of the next release is here before its migrations, and is stopped again.
+#[tokio::test]
+async fn a_command_whose_table_is_not_there_waits_and_outlives_the_process() {
+    local(async {
+        let bench = Bench::start("t-early").await;
+        let db = bench.database.db.clone();
+        sqlx::query("alter table effect rename to later").execute(&db).await.expect("renames");
+        bench.send(&[bench.command(Uuid::now_v7(), Direction::Do, "x")]).await;
+        let tried_again = async {
+            while bench.seen.borrow().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, tried_again).await.expect("it is tried again and again");
+        bench.shutdown.token.cancel();
+        bench.running.await.expect("no panic").expect("an orderly end");
+
+        let parked: i64 = sqlx::query_scalar("select count(*) from dead_letter").fetch_one(&db).await.expect("counts");
+        assert_eq!(parked, 0, "nothing is wrong with the command");
+        let commands = jetstream::new(nats_client().await).get_stream(subject::COMMAND_STREAM).await.expect("a stream");
+        let consumer = commands.consumer_info(bench.service).await.expect("a consumer");
+        assert_eq!(consumer.num_ack_pending, 1, "another process gets it");
+        sqlx::query("alter table later rename to effect").execute(&db).await.expect("renames");
+        bench.database.verify_and_drop(&[]).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_expired_command_is_not_started() {
     local(async {
@@ -334,7 +349,7 @@ async fn a_deleted_consumer_is_made_again_and_commands_sent_again_are_handled() 
         let mut replies = bench.listen().await;
         bench.send(&[bench.command(Uuid::now_v7(), Direction::Do, "x")]).await;
         take_replies(&mut replies, 1).await;
-        let jetstream = jetstream::new(client().await);
+        let jetstream = jetstream::new(nats_client().await);
         jetstream.delete_consumer_from_stream(bench.service, subject::COMMAND_STREAM).await.expect("deleted");
         bench.send(&[bench.command(Uuid::now_v7(), Direction::Do, "x")]).await;
         // The new consumer reads the stream from its beginning, so the first command is answered once more.

@@ -10,5 +10,5 @@ mod shop_api;
 
 pub use database::TestDatabase;
 pub use job::{SHOP, job};
-pub use nats::nats_url;
+pub use nats::{nats_client, nats_url};
 pub use shop_api::ShopApi;

@@ -26,7 +26,7 @@ struct Shared {
     /// By a number of their own, because two loops may have one name.
     beats: Mutex<BTreeMap<u64, (String, Arc<AtomicU64>)>>,
     beats_made: AtomicU64,
-    checks: Mutex<BTreeMap<&'static str, Arc<AtomicBool>>>,
+    checks: Mutex<BTreeMap<&'static str, Check>>,
     shutdown: OnceLock<Shutdown>,
 }
 
@@ -66,7 +66,13 @@ impl Health {
 
     /// A check that readiness waits for; it fails until it is first set.
     pub fn check(&self, name: &'static str) -> Check {
-        Check(Arc::clone(lock(&self.shared.checks).entry(name).or_default()))
+        lock(&self.shared.checks).entry(name).or_default().clone()
+    }
+
+    /// A check that readiness waits for once. From then on it is only told: what is away then can be done without for a while.
+    pub fn check_once(&self, name: &'static str) -> Check {
+        let check = Check { is_once: true, ..Check::default() };
+        lock(&self.shared.checks).entry(name).or_insert(check).clone()
     }
 
     pub(super) fn stuck_loops(&self) -> Vec<String> {
@@ -80,7 +86,11 @@ impl Health {
     }
 
     pub(super) fn checks(&self) -> BTreeMap<&'static str, bool> {
-        lock(&self.shared.checks).iter().map(|(name, ok)| (*name, ok.load(Ordering::Relaxed))).collect()
+        lock(&self.shared.checks).iter().map(|(name, check)| (*name, check.is_ok())).collect()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        !self.is_draining() && lock(&self.shared.checks).values().all(Check::lets_serve)
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -117,12 +127,25 @@ impl Drop for Beat {
 }
 
 /// The last result of one check.
-#[derive(Debug, Clone)]
-pub struct Check(Arc<AtomicBool>);
+#[derive(Debug, Clone, Default)]
+pub struct Check {
+    is_ok: Arc<AtomicBool>,
+    was_ok: Arc<AtomicBool>,
+    is_once: bool,
+}
 
 impl Check {
     pub fn set(&self, ok: bool) {
-        self.0.store(ok, Ordering::Relaxed);
+        self.is_ok.store(ok, Ordering::Relaxed);
+        self.was_ok.fetch_or(ok, Ordering::Relaxed);
+    }
+
+    fn is_ok(&self) -> bool {
+        self.is_ok.load(Ordering::Relaxed)
+    }
+
+    fn lets_serve(&self) -> bool {
+        self.is_ok() || self.is_once && self.was_ok.load(Ordering::Relaxed)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     backoff::Backoff,
     consumer::{Consumer, ack_all},
     dead_letter::{self, DeadLetter},
-    lasting::is_transient,
+    lasting::is_lasting,
     worker::Worker,
 };
 
@@ -82,8 +82,7 @@ where
             backoff.reset();
             continue;
         };
-        let transient = error.chain().find_map(|cause| cause.downcast_ref()).is_some_and(is_transient);
-        if transient {
+        if !is_lasting(&error) {
             tracing::warn!(service, error = format!("{error:#}"), "events will be applied again");
             tokio::select! {
                 () = tokio::time::sleep(backoff.next_delay()) => batches.push(events),

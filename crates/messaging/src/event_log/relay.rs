@@ -2,7 +2,10 @@
 //!
 //! Two replicas may tell the same events at once: that is harmless, since whoever applies one compares its version.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use makegood_chassis::failpoint::{self, Failpoint};
@@ -12,6 +15,7 @@ use sqlx::{PgPool, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::restored;
 use crate::{backoff::Backoff, worker::Worker};
 
 /// Events told per round.
@@ -20,6 +24,17 @@ const ROUND: i64 = 500;
 const IDLE: Duration = Duration::from_millis(200);
 /// After a reconnection everything this young is told again: JetStream acks before it syncs (every two minutes).
 const RETOLD_SECONDS: f64 = 300.0;
+
+/// How often it is looked whether the stream is still the one that was told: another process may have made it anew, without any trouble
+/// of this one's connection, and it has nothing then of what it had.
+const LOOK_AT_STREAM: Duration = Duration::from_secs(5);
+
+/// What is told, and to which stream.
+struct Telling {
+    position: Position,
+    stream_created: OffsetDateTime,
+    looked_at: Instant,
+}
 
 /// Where the log has been told up to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,21 +48,21 @@ const BEGINNING: Position = Position { written_by: 0, id: Uuid::nil() };
 /// Publishes the service's log until shutdown; publishes again what a lost stream had.
 pub async fn relay(worker: Worker, service: &'static str) -> anyhow::Result<()> {
     let mut connections = worker.bus.reconnections();
-    let mut position = None;
+    let mut telling = None;
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     while !worker.shutdown.token.is_cancelled() {
         if connections.has_changed().unwrap_or(false) {
             connections.mark_unchanged();
-            position = None;
+            telling = None;
         }
-        let pause = match tell(&worker, &mut position).await {
+        let pause = match tell(&worker, &mut telling).await {
             Ok(told) => {
                 backoff.reset();
                 if told == ROUND as usize { Duration::ZERO } else { IDLE }
             }
             Err(error) => {
                 tracing::warn!(service, error = format!("{error:#}"), "events could not be told; trying again");
-                position = None;
+                telling = None;
                 backoff.next_delay()
             }
         };
@@ -60,11 +75,18 @@ pub async fn relay(worker: Worker, service: &'static str) -> anyhow::Result<()> 
 }
 
 /// One round: reads what comes after the position, publishes it, moves the position. Returns how many were told.
-async fn tell(worker: &Worker, position: &mut Option<Position>) -> anyhow::Result<usize> {
-    let from = match *position {
-        Some(position) => position,
-        None => begin(worker).await?,
+async fn tell(worker: &Worker, telling: &mut Option<Telling>) -> anyhow::Result<usize> {
+    if let Some(begun) = telling
+        && begun.looked_at.elapsed() >= LOOK_AT_STREAM
+        && !begun.is_to_the_same_stream(worker).await?
+    {
+        *telling = None;
+    }
+    let telling = match telling {
+        Some(begun) => begun,
+        None => telling.insert(begin(worker).await?),
     };
+    let from = telling.position;
     let (events, to) = read_after(&worker.db, from).await?;
     let told = events.len();
     let mut by_name: BTreeMap<String, Vec<Event>> = BTreeMap::new();
@@ -76,27 +98,39 @@ async fn tell(worker: &Worker, position: &mut Option<Position>) -> anyhow::Resul
     }
     if to != from {
         failpoint::pass(Failpoint::EventRelayBeforeSave);
-        save(&worker.db, to).await?;
+        save(&worker.db, to, telling.stream_created).await?;
     }
-    *position = Some(to);
+    telling.position = to;
     Ok(told)
 }
 
+impl Telling {
+    async fn is_to_the_same_stream(&mut self, worker: &Worker) -> anyhow::Result<bool> {
+        self.looked_at = Instant::now();
+        Ok(stream_created(worker).await? == self.stream_created)
+    }
+}
+
 /// Where to begin on a fresh connection: at the stored position less what JetStream may have lost, or at the very
-/// beginning when the stream is not the one that was told before.
-async fn begin(worker: &Worker) -> anyhow::Result<Position> {
+/// beginning when the stream is not the one that was told before, or the log was restored from another server.
+async fn begin(worker: &Worker) -> anyhow::Result<Telling> {
     let created = stream_created(worker).await?;
-    let stored: Option<(OffsetDateTime, i64, Uuid)> =
-        sqlx::query_as("select stream_created, written_by::text::bigint, id from event_relay")
-            .fetch_optional(&worker.db)
-            .await?;
+    restored::adopt(&worker.db).await.context("looking for events of another server")?;
+    let stored: Option<(OffsetDateTime, i64, Uuid, bool)> = sqlx::query_as(
+        r"select stream_created, written_by::text::bigint, id, written_by >= pg_snapshot_xmax(pg_current_snapshot())
+          from event_relay",
+    )
+    .fetch_optional(&worker.db)
+    .await?;
     let told = match stored {
         // PostgreSQL keeps microseconds.
-        Some((stream, written_by, id)) if (stream - created).abs() < time::Duration::milliseconds(1) => {
+        Some((stream, written_by, id, is_ahead))
+            if !is_ahead && (stream - created).abs() < time::Duration::milliseconds(1) =>
+        {
             Position { written_by, id }
         }
         Some(_) | None => {
-            tracing::info!("the event stream is new: telling the whole log");
+            tracing::info!("the event stream is new, or the log is restored: telling the whole log");
             sqlx::query(
                 r"insert into event_relay (stream_created, written_by, id) values ($1, '0', $2)
                   on conflict (singleton) do update
@@ -117,12 +151,16 @@ async fn begin(worker: &Worker) -> anyhow::Result<Position> {
     .bind(RETOLD_SECONDS)
     .fetch_optional(&worker.db)
     .await?;
-    // One transaction id earlier: the position is exclusive.
-    let retold = young.map(|(written_by, _)| Position { written_by: written_by - 1, id: Uuid::max() });
-    Ok(match retold {
+    // One transaction id earlier: the position is exclusive. There is none before the events of another server.
+    let retold = young.map(|(written_by, _)| match written_by {
+        0 => BEGINNING,
+        _ => Position { written_by: written_by - 1, id: Uuid::max() },
+    });
+    let position = match retold {
         Some(retold) if retold.written_by < told.written_by => retold,
         Some(_) | None => told,
-    })
+    };
+    Ok(Telling { position, stream_created: created, looked_at: Instant::now() })
 }
 
 async fn stream_created(worker: &Worker) -> anyhow::Result<OffsetDateTime> {
@@ -162,10 +200,12 @@ async fn read_after(db: &PgPool, from: Position) -> Result<(Vec<Event>, Position
     Ok((events, to))
 }
 
-async fn save(db: &PgPool, position: Position) -> Result<(), sqlx::Error> {
-    sqlx::query("update event_relay set written_by = $1::text::xid8, id = $2")
+/// A replica that has not noticed yet that the stream is another one must not say how far the new one was told.
+async fn save(db: &PgPool, position: Position, stream_created: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query("update event_relay set written_by = $1::text::xid8, id = $2 where stream_created = $3")
         .bind(position.written_by.to_string())
         .bind(position.id)
+        .bind(stream_created)
         .execute(db)
         .await?;
     Ok(())

@@ -5,8 +5,8 @@ use makegood_contracts::{command::StepKey, reply::Outcome};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Desk, Job, Verb,
-    delivery::{Answer, Delivery, answer_job, read_inputs},
+    Answered, Desk, Job, Verb,
+    delivery::{Answer, Delivery, Inputs, answer_job, read_inputs},
 };
 use crate::barrier;
 
@@ -69,17 +69,18 @@ where
     I: DeserializeOwned + 'static,
     F: AsyncFn(&[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
 {
-    fn answer<'a>(&'a self, desk: &'a Desk, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>> {
+    fn answer<'a>(&'a self, desk: &'a Desk, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Answered> {
         async move {
-            let (jobs, mut answers) = read_inputs(&desk.worker, deliveries).await;
+            let Inputs { jobs, unreadable: mut answers, mut is_complete } = read_inputs(&desk.worker, deliveries).await;
             match self.settle(desk, jobs).await {
                 Ok(settled) => answers.extend(settled),
-                // Without an answer the orchestrator asks again at the step's deadline.
+                // The orchestrator asks again at the step's deadline; the message comes again, whichever is first.
                 Err(error) => {
-                    tracing::warn!(verb = self.verb, error = format!("{error:#}"), "the barrier could not be read")
+                    tracing::warn!(verb = self.verb, error = format!("{error:#}"), "the barrier could not be read");
+                    is_complete = false;
                 }
             }
-            answers
+            Answered { answers, is_complete }
         }
         .boxed_local()
     }

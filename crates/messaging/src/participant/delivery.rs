@@ -78,15 +78,24 @@ fn items(body: &[u8]) -> Vec<Result<Command, (&[u8], String)>> {
     }
 }
 
+/// What deliveries hold.
+pub(super) struct Inputs<I> {
+    pub(super) jobs: Vec<Job<I>>,
+    pub(super) unreadable: Vec<Answer>,
+    /// Otherwise shutdown came before something unreadable could be parked.
+    pub(super) is_complete: bool,
+}
+
 /// Jobs with their input read, and answers for those whose input cannot be: a defect, parked with the payload.
 /// Duplicates of one key within the batch are dropped: the first one's answer serves them all.
 pub(super) async fn read_inputs<I: serde::de::DeserializeOwned>(
     worker: &Worker,
     deliveries: Vec<Delivery>,
-) -> (Vec<Job<I>>, Vec<Answer>) {
+) -> Inputs<I> {
     let mut seen = HashSet::new();
     let mut jobs = Vec::with_capacity(deliveries.len());
-    let mut answers = Vec::new();
+    let mut unreadable = Vec::new();
+    let mut is_complete = true;
     for Delivery { command, subject, deliveries } in deliveries {
         if !seen.insert(command.key.clone()) {
             continue;
@@ -103,17 +112,19 @@ pub(super) async fn read_inputs<I: serde::de::DeserializeOwned>(
                 let reason = format!("{}: the payload is not this command's input: {error}", command.key);
                 let payload = command.payload.get().as_bytes();
                 let letter = DeadLetter { subject: &subject, payload, reason: reason.clone(), deliveries };
-                if dead_letter::park(&worker.db, &worker.shutdown, letter).await {
-                    answers.push(Answer {
-                        reply_to: command.reply_to,
-                        traceparent: command.traceparent,
-                        reply: Reply { key: command.key, attempt: command.attempt, outcome: Outcome::defect(reason) },
-                    });
+                if !dead_letter::park(&worker.db, &worker.shutdown, letter).await {
+                    is_complete = false;
+                    continue;
                 }
+                unreadable.push(Answer {
+                    reply_to: command.reply_to,
+                    traceparent: command.traceparent,
+                    reply: Reply { key: command.key, attempt: command.attempt, outcome: Outcome::defect(reason) },
+                });
             }
         }
     }
-    (jobs, answers)
+    Inputs { jobs, unreadable, is_complete }
 }
 
 pub(super) fn answer_job<I>(job: Job<I>, outcome: Outcome) -> Answer {

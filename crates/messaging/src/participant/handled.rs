@@ -67,24 +67,13 @@ impl Handling {
         let Self { command, began } = self;
         let took = began.elapsed();
         for answer in answers {
-            let outcome = word(&answer.reply.outcome);
+            let outcome = answer.reply.outcome.word();
             COMMANDS.get_or_create(&ByOutcome { command: command.clone(), outcome }).inc();
             let Some(traceparent) = &answer.traceparent else { continue };
             let span = StepSpan { command: &command, key: &answer.reply.key, attempt: answer.reply.attempt, outcome };
             span.record(traceparent, took, failure(&answer.reply.outcome));
         }
         BATCHES.get_or_create(&ByCommand { command }).observe(took.as_secs_f64());
-    }
-}
-
-/// As metrics and spans spell it.
-const fn word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Done { .. } => "done",
-        Outcome::Refused { .. } => "refused",
-        Outcome::Pending { .. } => "pending",
-        Outcome::Failed { retryable: true, .. } => "retry",
-        Outcome::Failed { retryable: false, .. } => "defect",
     }
 }
 

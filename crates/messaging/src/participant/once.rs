@@ -7,18 +7,22 @@ use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::{command::StepKey, reply::Outcome};
 use serde::de::DeserializeOwned;
 use sqlx::{Connection as _, PgConnection};
+use tokio::time::Instant;
 
 use super::{
-    Desk, Job, Verb,
-    delivery::{Answer, Delivery, answer_job, read_inputs},
+    Answered, Desk, Job, Verb,
+    delivery::{Answer, Delivery, Inputs, answer_job, read_inputs},
 };
 use crate::{
     backoff::Backoff,
     barrier::{self, AlreadyDecided},
     dead_letter::{self, DeadLetter},
-    lasting::is_transient,
+    lasting::is_lasting,
 };
 
+/// For so long a batch is tried by a process that has nothing against it; then its place goes to others, and its messages come again. Most have
+/// been sent anew by then, and what has passed its deadline is let go where it is read.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Between attempts to read what is decided already.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 
@@ -57,11 +61,12 @@ where
         Self { verb, kind, handler, input: std::marker::PhantomData }
     }
 
-    /// Works until every job is answered. Gives up, without an answer, only at shutdown.
-    async fn settle(&self, desk: &Desk, jobs: Vec<Job<I>>) -> Vec<Answer> {
+    /// Works until every job is answered. Gives up at shutdown, and when the database would not for long.
+    async fn settle(&self, desk: &Desk, jobs: Vec<Job<I>>) -> Answered {
         let mut answers = Vec::with_capacity(jobs.len());
         let mut batches = vec![jobs];
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+        let began = Instant::now();
         while let Some(mut jobs) = batches.pop() {
             if jobs.is_empty() {
                 continue;
@@ -74,19 +79,26 @@ where
                 Err(Setback::Decided) => batches.push(self.answer_decided(desk, jobs, &mut answers).await),
                 Err(Setback::Transient(error)) => {
                     tracing::warn!(verb = self.verb, error = format!("{error:#}"), "batch will be tried again");
+                    if began.elapsed() >= PATIENCE {
+                        return Answered { answers, is_complete: false };
+                    }
                     tokio::select! {
                         () = tokio::time::sleep(backoff.next_delay()) => batches.push(jobs),
-                        () = desk.worker.shutdown.token.cancelled() => return answers,
+                        () = desk.worker.shutdown.token.cancelled() => return Answered { answers, is_complete: false },
                     }
                 }
                 Err(Setback::Defect(_)) if jobs.len() > 1 => {
                     let rest = jobs.split_off(jobs.len() / 2);
                     batches.extend([rest, jobs]);
                 }
-                Err(Setback::Defect(error)) => answers.extend(self.park(desk, jobs, error).await),
+                Err(Setback::Defect(error)) => {
+                    if !self.park(desk, jobs, error, &mut answers).await {
+                        return Answered { answers, is_complete: false };
+                    }
+                }
             }
         }
-        answers
+        Answered { answers, is_complete: true }
     }
 
     /// One transaction: tombstones, effects, outcomes, commit.
@@ -198,19 +210,19 @@ where
     }
 
     /// The culprit stands alone: park it with its reason. A duplicate's handler may have stumbled over its own earlier
-    /// effect, so the barrier is asked first.
-    async fn park(&self, desk: &Desk, jobs: Vec<Job<I>>, error: anyhow::Error) -> Vec<Answer> {
-        let mut answers = Vec::new();
-        for job in self.answer_decided(desk, jobs, &mut answers).await {
+    /// effect, so the barrier is asked first. False when shutdown came first.
+    async fn park(&self, desk: &Desk, jobs: Vec<Job<I>>, error: anyhow::Error, answers: &mut Vec<Answer>) -> bool {
+        for job in self.answer_decided(desk, jobs, answers).await {
             let reason = format!("{} failed on {}: {error:#}", self.verb, job.key);
             let key = job.key.to_string();
             let deliveries = i64::from(job.attempt);
             let letter = DeadLetter { subject: self.verb, payload: key.as_bytes(), reason: reason.clone(), deliveries };
-            if dead_letter::park(&desk.worker.db, &desk.worker.shutdown, letter).await {
-                answers.push(answer_job(job, Outcome::defect(reason)));
+            if !dead_letter::park(&desk.worker.db, &desk.worker.shutdown, letter).await {
+                return false;
             }
+            answers.push(answer_job(job, Outcome::defect(reason)));
         }
-        answers
+        true
     }
 }
 
@@ -219,10 +231,7 @@ fn sort(error: anyhow::Error) -> Setback {
     if error.is::<AlreadyDecided>() {
         return Setback::Decided;
     }
-    match error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()) {
-        Some(cause) if is_transient(cause) => Setback::Transient(error),
-        _ => Setback::Defect(error),
-    }
+    if is_lasting(&error) { Setback::Defect(error) } else { Setback::Transient(error) }
 }
 
 impl<I, F> Verb for Once<I, F>
@@ -230,11 +239,12 @@ where
     I: DeserializeOwned + 'static,
     F: AsyncFn(&mut PgConnection, &[Job<I>]) -> anyhow::Result<Vec<Outcome>> + 'static,
 {
-    fn answer<'a>(&'a self, desk: &'a Desk, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Vec<Answer>> {
+    fn answer<'a>(&'a self, desk: &'a Desk, deliveries: Vec<Delivery>) -> LocalBoxFuture<'a, Answered> {
         async move {
-            let (jobs, mut answers) = read_inputs(&desk.worker, deliveries).await;
-            answers.extend(self.settle(desk, jobs).await);
-            answers
+            let Inputs { jobs, mut unreadable, is_complete } = read_inputs(&desk.worker, deliveries).await;
+            let settled = self.settle(desk, jobs).await;
+            unreadable.extend(settled.answers);
+            Answered { answers: unreadable, is_complete: is_complete && settled.is_complete }
         }
         .boxed_local()
     }

@@ -76,6 +76,35 @@ mod tests {
         }
     }
 
+    /// As the Gateway API matches: a prefix ends at a slash or at the path's end.
+    #[test]
+    fn on_kubernetes_every_path_leads_to_the_role_that_serves_it() {
+        let route = include_str!("../../../../k8s/base/route.yaml");
+        let route: serde_json::Value = serde_saphyr::from_str(route).expect("it is YAML");
+        let leads_to = |path: &str| {
+            let rules = route["spec"]["rules"].as_array().expect("rules");
+            let serves = |rule: &&serde_json::Value| {
+                rule["matches"].as_array().expect("matches").iter().any(|one| {
+                    let value = one["path"]["value"].as_str().expect("a path");
+                    match path.strip_prefix(value) {
+                        Some(rest) if one["path"]["type"] == "PathPrefix" => rest.is_empty() || rest.starts_with('/'),
+                        rest => rest == Some(""),
+                    }
+                })
+            };
+            let names = rules.iter().filter(serves).map(|rule| rule["backendRefs"][0]["name"].clone());
+            names.collect::<Vec<_>>()
+        };
+        for role in Role::ALL.into_iter().filter(|role| *role != Role::Sandbox) {
+            let mut paths: Vec<String> = role.openapi().paths.paths.into_keys().collect();
+            assert!(!paths.is_empty(), "{} describes none", role.name());
+            paths.extend(role.migrator().map(|_| format!("/v1/admin/dead_letters/{}", role.name())));
+            for path in paths {
+                assert_eq!(leads_to(&path), [role.name()], "{path}");
+            }
+        }
+    }
+
     #[test]
     fn every_operation_has_a_name_of_its_own_and_every_answer_what_3_1_asks_for() {
         let document = serde_json::to_value(describe(&Role::ALL)).expect("serializes");

@@ -34,7 +34,9 @@ pub(super) async fn serve(listener: TcpListener, process: Process) {
     health.drain_with(process.shutdown.clone());
     // Set by the HTTP server, once all its routes are there; until then it fails.
     let _ = health.check(super::http_server::CHECK);
-    let bus_check = health.check("nats");
+    // What a buyer asks for is answered from the databases, and what is accepted while the bus is away is told when it is back. So
+    // its outage must not take every pod of the shop out of service.
+    let bus_check = health.check_once("nats");
     let checking = async {
         if let Err(error) = keep_checking(&process, &health, &bus_check).await {
             tracing::error!(error = format!("{error:#}"), "health is no longer checked; the process ends");

@@ -1,6 +1,6 @@
 //! The roles' message handling and sweepers, on threads with a runtime of their own.
 
-use std::{num::NonZeroUsize, thread::JoinHandle};
+use std::{num::NonZeroUsize, thread::JoinHandle, time::Duration};
 
 use anyhow::Result;
 use makegood_chassis::{
@@ -15,6 +15,9 @@ use makegood_messaging::{barrier_dropping, bus::Bus, dead_letter, worker::Worker
 
 use super::Process;
 use crate::roles::Role;
+
+/// Migrations take seconds to minutes, and a role that is late by half a second is not missed.
+const LOOK_FOR_SCHEMA_EVERY: Duration = Duration::from_millis(500);
 
 /// One thread per core beside the one that serves HTTP, and the roles dealt out among them: more threads than cores
 /// would only wake one another.
@@ -43,11 +46,36 @@ async fn run(role: Role, process: Process) -> Result<()> {
         return Ok(());
     };
     let worker = worker?;
+    if !schema_is_there(role, &worker).await {
+        return Ok(());
+    }
     tokio::spawn(idempotency::keep_partitions(worker.db.clone(), worker.shutdown.clone()));
     tokio::spawn(barrier_dropping::keep_dropping(worker.clone()));
     tokio::spawn(dead_letter::gauge::keep_counting(worker.db.clone(), role.name(), worker.shutdown.clone()));
     tokio::spawn(dead_letter::redriving::keep_redriving(worker.clone()));
     role.run(worker, secret, settings).await
+}
+
+/// Waits for this build's schema, false when shutdown came first. A pod of the next release may be here before its migrations, and would
+/// take messages that the release before it can handle.
+async fn schema_is_there(role: Role, worker: &Worker) -> bool {
+    let Some(migrator) = role.migrator() else { return true };
+    let mut has_waited = false;
+    loop {
+        match database::has_schema(&worker.db, migrator).await {
+            Ok(true) => return true,
+            Ok(false) if has_waited => {}
+            Ok(false) => {
+                tracing::warn!(role = role.name(), "waiting for the migrations of this build (`makegood migrate`)")
+            }
+            Err(_) if has_waited => {}
+            Err(error) => tracing::warn!(role = role.name(), %error, "the schema cannot be looked at; trying again"),
+        }
+        has_waited = true;
+        if !worker.shutdown.pause(LOOK_FOR_SCHEMA_EVERY).await {
+            return false;
+        }
+    }
 }
 
 /// The pool and the connection are opened on this thread, so that it alone is woken by them.

@@ -5,14 +5,14 @@ use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
     http::HttpContext,
-    page::Limit,
+    page::{After, Limit},
     problem::Problem,
 };
 use makegood_contracts::id::DeadLetterId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::letter_json::{DeadLetterSummary, SummaryRow, parse, summary_columns};
+use super::letter_json::{DeadLetterSummary, SummaryRow, summary_columns};
 
 /// Which letters are listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -39,7 +39,8 @@ pub(crate) struct ListDeadLetters {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit<50, 200>,
     /// The `next` of the page before.
-    after: Option<String>,
+    #[param(value_type = Option<String>)]
+    after: Option<After<DeadLetterId>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,7 +75,7 @@ pub(crate) async fn list_dead_letters(
         Which::All => None,
     })
     .bind(&query.subject)
-    .bind(query.after.as_deref().map(parse).transpose()?)
+    .bind(query.after.map(|After(last)| last.uuid()))
     .bind(query.limit.rows_to_read())
     .fetch_all(&http.db)
     .await?;
