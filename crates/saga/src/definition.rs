@@ -119,6 +119,15 @@ pub struct Retry {
     pub max: Duration,
 }
 
+impl Step {
+    /// Whether a saga may go on without it, and so without its output.
+    pub fn may_be_skipped(&self) -> bool {
+        let passes_without_signal =
+            matches!(&self.kind, StepKind::Await(awaited) if awaited.on_deadline == OnDeadline::Continue);
+        self.when.is_some() || passes_without_signal
+    }
+}
+
 impl CommandStep {
     /// How what is sent in this direction is repeated.
     pub const fn retry_of(&self, direction: Direction) -> Retry {
@@ -145,21 +154,48 @@ impl Retry {
     }
 }
 
+/// What somebody knows of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    Not,
+    /// It does a step.
+    Action,
+    /// It makes a step good again.
+    Undo,
+    /// There is such a command; which way it goes is its participant's affair.
+    EitherWay,
+}
+
 impl Definition {
     /// Reads and checks a definition; tells everything that is wrong with it.
     pub fn parse(yaml: &str) -> Result<Self, DefinitionError> {
-        check::parse(yaml, &|_| true)
+        check::parse(yaml, &|_| Known::EitherWay, false)
     }
 
-    /// The same, and each command must be known to someone.
-    pub fn parse_knowing(yaml: &str, is_known: impl Fn(&str) -> bool) -> Result<Self, DefinitionError> {
-        check::parse(yaml, &is_known)
+    /// Reads a definition that has been released: its text can not be changed any more, so what has come to be called a mistake since then is
+    /// left as it is.
+    pub fn parse_released(yaml: &str) -> Result<Self, DefinitionError> {
+        check::parse(yaml, &|_| Known::EitherWay, true)
+    }
+
+    /// Reads and checks a definition, and each command must be known to someone, as what it stands for.
+    pub fn parse_knowing(yaml: &str, known: impl Fn(&str) -> Known) -> Result<Self, DefinitionError> {
+        check::parse(yaml, &known, false)
     }
 
     /// Whether this is the name under which a participant is told that one of the steps is pending.
     pub fn tells_pending(&self, name: &str) -> bool {
         let step = name.strip_suffix(PENDING_SUFFIX).and_then(|step| self.index_of(step));
         step.and_then(|index| self.command_at(index)).is_some_and(|command| command.pending.is_some())
+    }
+
+    /// Whether a step's input, or a deadline, reads this output and has nothing to put in its place.
+    pub fn counts_on(&self, name: &str) -> bool {
+        self.steps.iter().any(|step| match &step.kind {
+            StepKind::Command(command) => command.input.counts_on(name),
+            StepKind::Await(AwaitStep { deadline: Deadline::At(path), .. }) => path.counts_on(name),
+            StepKind::Await(_) => false,
+        })
     }
 
     /// The stage that a step belongs to.
@@ -194,8 +230,8 @@ impl Definition {
         }
     }
 
-    /// Whether giving up on the step is no option: the pivot (whose outcome must become known) and what follows it.
+    /// Whether giving up on the step is no option: the pivot (whose outcome must become known) and what follows it, `finally` always.
     pub fn is_committed(&self, index: usize) -> bool {
-        self.pivot.is_some_and(|pivot| index >= pivot)
+        index == self.steps.len() || self.pivot.is_some_and(|pivot| index >= pivot)
     }
 }

@@ -38,3 +38,27 @@ pub enum Event {
     /// the way back.
     Resolved { step: String, actor: String, reason: String, output: Value },
 }
+
+impl Event {
+    /// What happened, for a line of a service's log: without what was said along with it, which is the customer's and the shop's affair.
+    pub fn outline(&self) -> String {
+        match self {
+            Self::Started => "started".to_owned(),
+            Self::Replied { step, direction, attempt, outcome } => {
+                format!("{} to {} {step}, attempt {attempt}", outcome.word(), direction.as_str())
+            }
+            Self::Signalled { signal, .. } => format!("signal {signal}"),
+            Self::Cancelled { code, .. } => format!("cancelled: {code}"),
+            Self::Woke => "woke".to_owned(),
+            Self::Recovered => "recovered".to_owned(),
+            Self::Retried { .. } => "retried".to_owned(),
+            Self::CompensationForced { .. } => "compensation forced".to_owned(),
+            Self::Paused { .. } => "paused".to_owned(),
+            Self::Resumed { .. } => "resumed".to_owned(),
+            Self::StepSkipped { step, .. } => format!("skipped {step}"),
+            Self::CancelledByOperator { .. } => "cancelled by an operator".to_owned(),
+            Self::VersionMoved { from, to, .. } => format!("moved from version {from} to {to}"),
+            Self::Resolved { step, .. } => format!("resolved {step}"),
+        }
+    }
+}

@@ -6,7 +6,7 @@
 //!
 //! The engine knows no business step: names, commands and inputs come from the definition.
 
-pub mod context_size;
+pub mod context;
 pub mod definition;
 pub mod draw;
 pub mod effect;

@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::definition::{Definition, StepKind};
+use crate::{
+    context::Context,
+    definition::{Definition, StepKind},
+};
 
 /// One saga. `context` holds `input` and each done step's output under the step's name; it is kept apart from the
 /// rest in storage (it is the sum of the log), so it is not serialized here.
@@ -17,7 +20,7 @@ pub struct State {
     #[serde(skip)]
     pub saga_id: Uuid,
     #[serde(skip)]
-    pub context: Map<String, Value>,
+    pub context: Context,
     pub phase: Phase,
     /// The stage that runs; on the way back, the one that is being undone.
     pub stage: usize,
@@ -71,6 +74,9 @@ pub struct StepState {
     /// When something must be done about it if nothing happens before.
     #[serde(with = "time::serde::rfc3339::option", default, skip_serializing_if = "Option::is_none")]
     pub due: Option<OffsetDateTime>,
+    /// Why it needs an operator too, as soon as the sibling that is parked has been settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_person: Option<String>,
     /// While pending: when the patience ends.
     #[serde(with = "time::serde::rfc3339::option", default, skip_serializing_if = "Option::is_none")]
     pub pending_until: Option<OffsetDateTime>,
@@ -203,7 +209,7 @@ impl State {
     pub fn new(definition: &Definition, saga_id: Uuid, input: Value, signals: BTreeMap<String, Value>) -> Self {
         Self {
             saga_id,
-            context: Map::from_iter([("input".to_owned(), input)]),
+            context: Map::from_iter([("input".to_owned(), input)]).into(),
             phase: Phase::Forward,
             stage: 0,
             steps: vec![StepState::default(); definition.steps.len() + 1],
@@ -217,7 +223,7 @@ impl State {
 
     /// Restores what is not serialized: the id, the input, and what is known of the steps' outputs from the log.
     /// An await's output is its signal's payload, which is kept here, unless an operator has settled it with another one.
-    pub fn restore(&mut self, definition: &Definition, saga_id: Uuid, input: Value, outputs: Map<String, Value>) {
+    pub fn restore(&mut self, definition: &Definition, saga_id: Uuid, input: Value, outputs: Context) {
         self.saga_id = saga_id;
         self.context = outputs;
         self.context.insert("input".to_owned(), input);
@@ -226,7 +232,7 @@ impl State {
                 && state.status == Status::Done
                 && let Some(payload) = self.signals.get(&awaited.signal)
             {
-                self.context.entry(step.name.clone()).or_insert_with(|| payload.clone());
+                self.context.add(step.name.clone(), payload.clone());
             }
         }
     }

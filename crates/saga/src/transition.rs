@@ -232,10 +232,13 @@ impl Run<'_> {
     /// Sends the step's command, or its undo, once more.
     fn send(&mut self, index: usize, direction: Direction) {
         let Some(command) = self.definition.command_at(index) else { return };
-        let due = self.now + command.timeout;
+        let due = self.later(command.timeout);
         let step = &mut self.state.steps[index];
+        step.needs_person = None;
         step.attempt += 1;
-        step.due = Some(due);
+        // A step's patience may end before this asking's time does; where it is over, it has one asking to say what has become of it.
+        let until = step.pending_until.filter(|until| step.status == Status::Pending && *until > self.now);
+        step.due = Some(until.map_or(due, |until| due.min(until)));
         step.status = match (direction, step.status) {
             // Asking a pending step again does not make it less pending.
             (Direction::Do, Status::Pending) => Status::Pending,
@@ -253,14 +256,24 @@ impl Run<'_> {
         }));
     }
 
-    /// One step at a time is parked. A sibling that needs an operator too is due at once, so that it is looked at again,
-    /// and parked, as soon as the first one is settled.
+    /// One step at a time is parked. A sibling that needs an operator too is due at once, and so is parked as soon as the first one
+    /// is settled.
+    ///
+    /// A saga that is called off asks nobody, where it can turn around.
     fn park(&mut self, index: usize, why: String) {
-        if self.state.parked.is_some() && !self.is_parked(index) {
-            self.state.steps[index].due = Some(self.now);
+        if self.state.phase == Phase::Forward && self.state.called_off.is_some() && !self.definition.is_committed(index)
+        {
+            self.leave_undecided(index);
             return;
         }
-        self.state.steps[index].due = None;
+        let step = &mut self.state.steps[index];
+        if self.state.parked.as_ref().is_some_and(|parked| parked.step != self.definition.name_of(index)) {
+            step.due = Some(self.now);
+            step.needs_person = Some(why);
+            return;
+        }
+        step.due = None;
+        step.needs_person = None;
         self.state.parked = Some(Parked { step: self.definition.name_of(index).to_owned(), why });
     }
 
@@ -271,6 +284,11 @@ impl Run<'_> {
             code: code.to_owned(),
             detail: detail.to_owned(),
         });
+    }
+
+    /// An instant after this one; the last one that there is, where that is too far.
+    fn later(&self, duration: std::time::Duration) -> OffsetDateTime {
+        self.now.saturating_add(duration.try_into().unwrap_or(time::Duration::MAX))
     }
 
     /// The delay before another attempt: full jitter, from the saga, the step and the attempt, so that a test or a

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use makegood_contracts::{command::Direction, reply::Outcome};
 use makegood_saga::{
-    context_size,
+    context,
     definition::Definition,
     effect::Effect,
     event::Event,
@@ -175,13 +175,13 @@ fn before_the_pivot_an_unaccepted_step_can_be_undone_and_from_it_on_only_settled
 
 #[test]
 fn a_context_does_not_grow_past_its_limit() {
-    let large = Value::String("x".repeat(context_size::LIMIT * 2 / 3));
+    let large = Value::String("x".repeat(context::LIMIT * 2 / 3));
     let mut saga = Saga::started(STRICT, json!({}));
     saga.done("first", large.clone());
     let before = saga.state.context.clone();
     saga.done("pay", json!({"id": large}));
     let parked = saga.state.parked.clone().expect("parked");
-    assert!(parked.step == "pay" && parked.why.contains(&context_size::LIMIT.to_string()), "{parked:?}");
+    assert!(parked.step == "pay" && parked.why.contains(&context::LIMIT.to_string()), "{parked:?}");
     assert_eq!(saga.state.context, before);
     saga.done("pay", json!({"id": "x"}));
     assert_eq!(saga.status("capture"), Status::Sent);
@@ -189,9 +189,25 @@ fn a_context_does_not_grow_past_its_limit() {
 
 #[test]
 fn an_input_or_a_signal_past_the_limit_is_not_taken_either() {
-    let large = Value::String("x".repeat(context_size::LIMIT));
+    let large = Value::String("x".repeat(context::LIMIT));
     let saga = Saga::started(STRICT, large.clone());
     assert_eq!((saga.state.condition(), saga.sent.len()), (Condition::Parked, 0));
+    let mut saga = saga;
+    let (actor, reason) = ("ann".to_owned(), "why".to_owned());
+    let retried = Event::Retried { actor: actor.clone(), reason: reason.clone() };
+    let skipped = Event::StepSkipped {
+        step: "first".to_owned(),
+        actor: actor.clone(),
+        reason: reason.clone(),
+        output: Value::Null,
+    };
+    for futile in [retried, skipped] {
+        let told = saga.feed(&futile).verdict;
+        assert!(matches!(&told, Verdict::Refused(why) if why.contains("Cancel it")), "{told:?}");
+        assert_eq!(saga.state.condition(), Condition::Parked, "it stays in sight");
+    }
+    assert_eq!(saga.feed(&Event::CancelledByOperator { actor, reason }).verdict, Verdict::Moved);
+    assert_eq!((saga.state.condition(), saga.sent.len()), (Condition::Compensated, 0));
 
     let awaiting = "
 saga: a

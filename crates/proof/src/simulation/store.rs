@@ -7,6 +7,7 @@ use std::{
 
 use makegood_contracts::{command::Direction, orchestrator::StartSaga, reply::Outcome};
 use makegood_saga::{
+    context::Context,
     effect::{Effect, Send},
     event::Event,
     state::{State, Status},
@@ -85,14 +86,14 @@ fn sends(effects: &[Effect]) -> impl Iterator<Item = &Send> {
 }
 
 /// The outputs of done steps, from the log.
-fn outputs(log: &[LogRow]) -> Map<String, Value> {
-    let mut outputs = Map::new();
+fn outputs(log: &[LogRow]) -> Context {
+    let mut outputs = Context::default();
     for row in log {
         if let Event::Replied { step, direction: Direction::Do, outcome: Outcome::Done { output }, .. }
         | Event::Resolved { step, output, .. }
         | Event::StepSkipped { step, output, .. } = &row.event
         {
-            outputs.entry(step.clone()).or_insert_with(|| output.clone());
+            outputs.add(step.clone(), output.clone());
         }
     }
     outputs

@@ -1,12 +1,14 @@
 //! From YAML to a definition that can be relied on. Tells all that is wrong at once, each with its place.
 
+mod reads;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::Value;
 
 use super::{
-    AwaitStep, CommandStep, Deadline, Definition, FINALLY, Input, OnDeadline, OutputSchema, Retry, Step, StepKind,
-    When, duration, input,
+    AwaitStep, CommandStep, Deadline, Definition, FINALLY, Input, Known, OnDeadline, OutputSchema, Retry, Step,
+    StepKind, When, duration, input,
     located::{self, At},
     problem::{DefinitionError, Place, Problem},
     yaml::{self, AwaitEntry, CommandEntry, Document, Entry, RetryEntry},
@@ -20,11 +22,19 @@ const PENDING_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// What a command is written like.
 pub const COMMAND_FORM: &str = "write `service.verb_noun`, in lower-case letters, digits, `_` and `-`";
 
-pub(super) fn parse(yaml: &str, is_known: &dyn Fn(&str) -> bool) -> Result<Definition, DefinitionError> {
+/// A definition that `is_released` was in order for the build that stored it, and its text can not be changed any more: what has been a mistake
+/// only since then is left as it is.
+pub(super) fn parse(
+    yaml: &str,
+    known: &dyn Fn(&str) -> Known,
+    is_released: bool,
+) -> Result<Definition, DefinitionError> {
     let tree = located::parse(yaml).map_err(|problem| DefinitionError { problems: vec![problem] })?;
     let mut problems = Vec::new();
+    let repeated: Vec<At<String>> = tree.repeated_keys().into_iter().cloned().collect();
     let document = yaml::read(tree, &mut problems);
-    let mut check = Check::new(is_known, problems);
+    let mut check = Check::new(known, problems, is_released);
+    check.repeated(repeated);
     let definition = document.map(|document| check.definition(document));
     match definition {
         Some(definition) if check.problems.is_empty() => Ok(definition),
@@ -36,8 +46,9 @@ pub(super) fn parse(yaml: &str, is_known: &dyn Fn(&str) -> bool) -> Result<Defin
 }
 
 struct Check<'a> {
-    /// Whether there is such a command.
-    is_known: &'a dyn Fn(&str) -> bool,
+    /// What is known of a command.
+    known_command: &'a dyn Fn(&str) -> Known,
+    is_released: bool,
     problems: Vec<Problem>,
     /// The step that is being read, as problems name it.
     step: String,
@@ -54,9 +65,10 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn new(is_known: &'a dyn Fn(&str) -> bool, problems: Vec<Problem>) -> Self {
+    fn new(known_command: &'a dyn Fn(&str) -> Known, problems: Vec<Problem>, is_released: bool) -> Self {
         Self {
-            is_known,
+            known_command,
+            is_released,
             problems,
             step: String::new(),
             names: BTreeSet::new(),
@@ -73,6 +85,16 @@ impl<'a> Check<'a> {
         self.problems.push(Problem { place, step, problem: problem.into() });
     }
 
+    /// Keys that stand twice where any JSON may stand: only one of them could count. Of a map of known fields they are told already.
+    fn repeated(&mut self, keys: Vec<At<String>>) {
+        for key in keys {
+            let is_told = self.problems.iter().any(|problem| problem.place == key.place);
+            if !is_told && !self.is_released {
+                self.complain(key.place, format!("`{}` stands here twice: keep one", key.value));
+            }
+        }
+    }
+
     fn definition(&mut self, document: Document) -> Definition {
         let (saga, version) = (document.saga, document.version);
         if !is_name(&saga.value) && !saga.value.is_empty() {
@@ -80,6 +102,9 @@ impl<'a> Check<'a> {
         }
         if version.value == 0 {
             self.complain(version.place, "versions begin with 1");
+        }
+        if i32::try_from(version.value).is_err() {
+            self.complain(version.place, "versions end with 2147483647");
         }
         self.names = document.steps.iter().flat_map(names_of).map(str::to_owned).collect();
         let mut steps = Vec::new();
@@ -143,13 +168,12 @@ impl<'a> Check<'a> {
             Entry::Await(entry) => StepKind::Await(self.signal(entry)),
             Entry::Group(_) => return,
         };
-        let passes_without_signal =
-            matches!(&kind, StepKind::Await(awaited) if awaited.on_deadline == OnDeadline::Continue);
-        if when.is_some() || passes_without_signal {
-            self.skippable.insert(name.value.clone());
+        let step = Step { name: name.value, when, kind };
+        if step.may_be_skipped() {
+            self.skippable.insert(step.name.clone());
         }
-        self.stage.push(name.value.clone());
-        steps.push(Step { name: name.value, when, kind });
+        self.stage.push(step.name.clone());
+        steps.push(step);
     }
 
     fn name(&mut self, name: &At<String>) {
@@ -167,26 +191,13 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// A condition reads what an input may read; what is absent is a no, so it needs no default.
-    fn when(&mut self, when: &At<Value>) -> Option<When> {
-        match When::parse(&when.value) {
-            Ok(parsed) => {
-                for root in parsed.roots() {
-                    self.root(when.place, root);
-                }
-                Some(parsed)
-            }
-            Err(error) => {
-                self.complain(when.place, format!("`when`: {error}"));
-                None
-            }
-        }
-    }
-
     fn command(&mut self, entry: CommandEntry, committed: bool) -> CommandStep {
         let is_finally = self.step == FINALLY;
-        for command in [Some(&entry.command), entry.compensate.as_ref(), entry.pending.as_ref()].into_iter().flatten() {
-            self.is_command(command);
+        self.is_command(&entry.command, Known::Action);
+        for (command, way) in [(&entry.compensate, Known::Undo), (&entry.pending, Known::Action)] {
+            if let Some(command) = command {
+                self.is_command(command, way);
+            }
         }
         if let Some(compensate) = entry.compensate.as_ref().filter(|_| committed) {
             self.complain(compensate.place, "nothing is undone from the pivot on: leave `compensate` out");
@@ -208,20 +219,26 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn is_command(&mut self, command: &At<String>) {
+    fn is_command(&mut self, command: &At<String>, stands_for: Known) {
         let text = &command.value;
         if text.is_empty() {
             // Told by whoever read it.
-        } else if !is_command(text) {
-            self.complain(command.place, format!("`{text}` is no command: {COMMAND_FORM}"));
-        } else if !(self.is_known)(text) {
-            self.complain(
-                command.place,
-                format!(
-                    "`{text}` is no known command: mend it, or name those of your own participants with --commands"
-                ),
-            );
+            return;
         }
+        if !is_command(text) {
+            self.complain(command.place, format!("`{text}` is no command: {COMMAND_FORM}"));
+            return;
+        }
+        let problem = match (self.known_command)(text) {
+            Known::EitherWay => return,
+            known if known == stands_for => return,
+            Known::Not => "is no known command: mend it, or name those of your own participants with --commands",
+            Known::Undo => "undoes something: it stands under `compensate`, of the step that it undoes",
+            Known::Action => {
+                "does something, and undoes nothing: under `compensate` stands what makes the step good again"
+            }
+        };
+        self.complain(command.place, format!("`{text}` {problem}"));
     }
 
     fn output(&mut self, schema: &At<Value>) -> Option<OutputSchema> {
@@ -275,54 +292,6 @@ impl<'a> Check<'a> {
             self.complain(text.place, "after the pivot there is no way back: write `continue` or `park`");
         }
         on_deadline
-    }
-
-    /// A time in the context. It has no default, so it must be there.
-    fn path(&mut self, text: &At<String>) -> Input {
-        let at = At { place: text.place, value: Value::String(text.value.clone()) };
-        Input::of(self.field("deadline", &at).into_iter().collect())
-    }
-
-    fn field(&mut self, name: &str, value: &At<Value>) -> Option<input::Field> {
-        match input::Field::parse(name, &value.value) {
-            Ok(field) => {
-                let root = field.root();
-                if self.root(value.place, root)
-                    && !field.has_default()
-                    && self.step != FINALLY
-                    && self.skippable.contains(root)
-                {
-                    self.complain(
-                        value.place,
-                        format!(
-                            "`{root}` may be skipped and then has no output: write `{{path: $.{root}…, default: …}}`"
-                        ),
-                    );
-                }
-                Some(field)
-            }
-            Err(error) => {
-                self.complain(value.place, format!("`{name}`: {error}"));
-                None
-            }
-        }
-    }
-
-    /// Whether a path's first name can be read here.
-    fn root(&mut self, place: Place, root: &str) -> bool {
-        let what = if self.known.contains(root) {
-            return true;
-        } else if root == self.step {
-            "is this step itself: its output comes after it"
-        } else if self.stage.iter().any(|sibling| sibling == root) {
-            "runs at the same time: take it out of the group, before this step"
-        } else if self.names.contains(root) {
-            "comes later: read an earlier step, or change their order"
-        } else {
-            "is neither `input` nor a step"
-        };
-        self.complain(place, format!("`$.{root}` {what}"));
-        false
     }
 
     fn duration(&mut self, field: &str, text: Option<At<String>>, default: Duration) -> Duration {

@@ -1,7 +1,7 @@
 //! Whether a saga that began with one version of a definition can go on with another.
 //!
-//! What has begun must mean the same in both: the same steps in the same stages, done and undone by the same commands,
-//! and the pivot where it was. What has not begun may differ in every way. Nothing new may stand before what has begun,
+//! What has begun must mean the same in both: the same steps in the same stages, done and undone by the same commands, with the
+//! same input where it can be undone, and the pivot where it was. What has not begun may differ in every way. Nothing new may stand before what has begun,
 //! since it would never run.
 
 use std::collections::BTreeSet;
@@ -105,6 +105,12 @@ fn difference(here: &Step, there: &Step) -> Option<String> {
                 |command: &Option<String>| command.as_deref().map_or("none".to_owned(), |name| format!("`{name}`"));
             Some(format!("what undoes it, {}, is {}", name(&here.compensate), name(&there.compensate)))
         }
+        // Its undo would go with another input than its action.
+        (StepKind::Command(here), StepKind::Command(there))
+            if here.compensate.is_some() && here.input != there.input =>
+        {
+            Some("what undoes it would go with another input".to_owned())
+        }
         (StepKind::Await(here), StepKind::Await(there)) if here.signal != there.signal => {
             Some(format!("the signal `{}` that it awaits is `{}`", here.signal, there.signal))
         }
@@ -198,6 +204,16 @@ steps:
   - { step: consent, await: consent, deadline: 1d, on_deadline: park }
 ",
                 vec!["what undoes it, `train.release_seat`, is none", "`seat`, has begun when"],
+            ),
+            (
+                "
+saga: trip
+version: 2
+steps:
+  - { step: seat, command: train.hold_seat, compensate: train.release_seat, input: { seat: $.input.seat } }
+  - { step: consent, await: consent, deadline: 1d, on_deadline: park }
+",
+                vec!["`seat` has begun, and what undoes it would go with another input"],
             ),
         ] {
             let told = against(yaml);

@@ -5,12 +5,12 @@ use serde_json::{Map, Value};
 use super::path::ContextPath;
 
 /// Fields and the paths that fill them. A path that finds nothing leaves its field out, unless it has a default.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Input {
     fields: Vec<Field>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Field {
     name: String,
     path: ContextPath,
@@ -39,6 +39,16 @@ impl Field {
         self.path.root()
     }
 
+    /// What its path is mistaken for, if it can be.
+    pub(super) fn ambiguity(&self) -> Option<String> {
+        self.path.ambiguity()
+    }
+
+    /// Whether it reads one place, and not a list.
+    pub(super) const fn is_singular(&self) -> bool {
+        self.path.is_singular()
+    }
+
     /// Whether something is sent also when the path finds nothing.
     pub(super) const fn has_default(&self) -> bool {
         self.default.is_some()
@@ -54,6 +64,11 @@ impl Input {
     pub fn evaluate(&self, context: &Map<String, Value>) -> Map<String, Value> {
         let value = |field: &Field| field.path.find(context).or_else(|| field.default.clone());
         self.fields.iter().filter_map(|field| Some((field.name.clone(), value(field)?))).collect()
+    }
+
+    /// Whether it reads this entry of the context without a default.
+    pub(super) fn counts_on(&self, root: &str) -> bool {
+        self.fields.iter().any(|field| field.root() == root && !field.has_default())
     }
 
     /// The value of a single path.

@@ -81,6 +81,19 @@ impl Located {
         }
     }
 
+    /// Keys of maps anywhere in it that stand there a second time.
+    pub(super) fn repeated_keys(&self) -> Vec<&At<String>> {
+        match &self.value {
+            Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) => Vec::new(),
+            Node::List(items) => items.iter().flat_map(Self::repeated_keys).collect(),
+            Node::Map(entries) => {
+                let again = |place: usize| entries[..place].iter().any(|(key, _)| key.value == entries[place].0.value);
+                let repeated = (0..entries.len()).filter(|place| again(*place)).map(|place| &entries[place].0);
+                repeated.chain(entries.iter().flat_map(|(_, value)| value.repeated_keys())).collect()
+            }
+        }
+    }
+
     /// What it is, for people.
     pub(super) fn kind(&self) -> String {
         match &self.value {

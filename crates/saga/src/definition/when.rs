@@ -46,6 +46,11 @@ impl When {
         self.all.iter().map(|condition| condition.path.root())
     }
 
+    /// What its paths are mistaken for.
+    pub(super) fn ambiguities(&self) -> impl Iterator<Item = String> {
+        self.all.iter().filter_map(|condition| condition.path.ambiguity())
+    }
+
     /// Whether the step is to be done in this context.
     pub fn holds(&self, context: &Map<String, Value>) -> bool {
         self.all.iter().all(|condition| condition.holds(context))
@@ -82,8 +87,8 @@ impl Condition {
         let found = self.path.find(context).unwrap_or_default();
         match &self.test {
             Test::Something => is_something(&found),
-            Test::Equals(value) => found == *value,
-            Test::NotEquals(value) => found != *value,
+            Test::Equals(value) => is_equal(&found, value),
+            Test::NotEquals(value) => !is_equal(&found, value),
         }
     }
 }
@@ -100,6 +105,16 @@ impl std::fmt::Display for When {
             }
         }
         Ok(())
+    }
+}
+
+/// Numbers by what they are worth, as in a filter (RFC 9535, 2.3.5.2.2), however a participant writes them.
+fn is_equal(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Number(found), Value::Number(wanted)) if found.is_f64() || wanted.is_f64() => {
+            found.as_f64() == wanted.as_f64()
+        }
+        _ => found == wanted,
     }
 }
 
@@ -145,6 +160,9 @@ mod tests {
         assert!(holds(json!({"path": "$.input.method", "equals": "express"})));
         assert!(!holds(json!({"path": "$.input.method", "not_equals": "express"})));
         assert!(holds(json!({"path": "$.input.absent", "equals": null})));
+        assert!(holds(json!({"path": "$.input.nought", "equals": 0.0})));
+        // A double could not tell these apart.
+        assert!(!is_equal(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64)));
         assert!(holds(json!({"path": "$.skipped.output", "not_equals": 1})));
     }
 

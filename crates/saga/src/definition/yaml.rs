@@ -142,6 +142,7 @@ fn read_command(mut fields: Fields<'_>, name: At<String>, known: &[&str]) -> Com
         );
     }
     let command = fields.text("command").unwrap_or(At { place: fields.place, value: String::new() });
+    let input = fields.map("input").into_iter().map(|(key, value)| (key.value, value.json())).collect();
     let mut entry = CommandEntry {
         name,
         command,
@@ -149,7 +150,7 @@ fn read_command(mut fields: Fields<'_>, name: At<String>, known: &[&str]) -> Com
         compensate: None,
         pending: None,
         pending_deadline: None,
-        input: fields.map("input").into_iter().map(|(key, value)| (key.value, value.json())).collect(),
+        input,
         output: None,
         timeout: fields.text("timeout"),
         retry: RetryEntry::default(),

@@ -94,5 +94,5 @@ fn colours(definition: &Definition, state: Option<&State>) -> Vec<String> {
 
 /// Text within the quotes of a node.
 fn quoted(text: &str) -> String {
-    text.replace('&', "#amp;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
+    text.replace('#', "#35;").replace('&', "#amp;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
 }

@@ -22,6 +22,9 @@ const ACROSS: usize = 60;
 /// How round a box's corners are.
 const SQUARE: usize = 4;
 const ROUND: usize = 13;
+/// Where it ends.
+const COMPLETED: &str = "completed";
+const COMPENSATED: &str = "compensated";
 
 const STYLE: &str = "\
 text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:#1a1a1a;text-anchor:middle}\
@@ -86,8 +89,11 @@ impl<'a> Drawing<'a> {
         let widest = steps.flat_map(|index| words::lines(definition, index)).map(|line| width(&line)).max();
         let step_width = widest.unwrap_or_default();
         let most = definition.stages.iter().map(std::ops::Range::len).max().unwrap_or(1);
-        let forward_width = if most > 1 { most * (step_width + BESIDE) - BESIDE + 2 * GROUP } else { step_width };
-        let undo_width = undos(definition, 0..definition.steps.len()).map(width).max().unwrap_or_default();
+        let stages_width = if most > 1 { most * (step_width + BESIDE) - BESIDE + 2 * GROUP } else { step_width };
+        let forward_width =
+            [title(definition).as_str(), COMPLETED].map(width).into_iter().fold(stages_width, usize::max);
+        let undo_width = undos(definition, 0..definition.steps.len()).map(width).max();
+        let undo_width = undo_width.map_or(0, |widest| widest.max(width(COMPENSATED)));
         Self {
             definition,
             state,
@@ -101,11 +107,11 @@ impl<'a> Drawing<'a> {
     }
 
     fn draw(&mut self) {
-        let title = format!("{} v{}", self.definition.name, self.definition.version);
-        let mut from = self.end(self.middle(), self.y, &title);
+        let mut from = self.end(self.middle(), self.y, &title(self.definition));
         let top = from;
         for stage in self.definition.stages.clone() {
-            self.y = from.bottom() + DOWN;
+            // What undoes a stage may need more room than the stage itself.
+            self.y = self.lowest(from) + DOWN;
             let next = self.stage(&stage);
             self.arrow(from, next);
             self.undo_of(&stage, next);
@@ -115,16 +121,21 @@ impl<'a> Drawing<'a> {
             from = next;
         }
         if self.definition.finally.is_some() {
-            self.y = from.bottom() + DOWN;
+            self.y = self.lowest(from) + DOWN;
             let next = self.step(self.middle() - self.step_width / 2, self.definition.steps.len(), self.lines());
             self.arrow(from, next);
             from = next;
         }
-        self.y = from.bottom() + DOWN;
-        let end = self.end(self.middle(), self.y, "completed");
+        self.y = self.lowest(from) + DOWN;
+        let end = self.end(self.middle(), self.y, COMPLETED);
         self.arrow(from, end);
         self.y = end.bottom() + MARGIN;
         self.way_back(top);
+    }
+
+    /// The lower end of a stage's box, or of what undoes the stages so far.
+    fn lowest(&self, stage: Rect) -> usize {
+        self.undos.last().map_or(0, |undo| undo.bottom()).max(stage.bottom())
     }
 
     /// The middle of the steps' column.
@@ -212,7 +223,7 @@ impl<'a> Drawing<'a> {
                 pair[0].bottom()
             ));
         }
-        let end = self.end(first.middle(), top.y, "compensated");
+        let end = self.end(first.middle(), top.y, COMPENSATED);
         self.elements.push(format!("<path class=\"back\" d=\"M{} {}V{}\"/>", first.middle(), first.y, end.bottom()));
     }
 
@@ -272,6 +283,13 @@ fn undos(definition: &Definition, steps: std::ops::Range<usize>) -> impl Iterato
     steps.filter_map(|index| definition.command_at(index)?.compensate.as_deref())
 }
 
+fn title(definition: &Definition) -> String {
+    format!("{} v{}", definition.name, definition.version)
+}
+
+/// XML 1.0 (2.2) has no way to write some characters at all.
 fn escaped(text: &str) -> String {
+    let is_xml = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    let text: String = text.chars().map(|c| if is_xml(c) { c } else { char::REPLACEMENT_CHARACTER }).collect();
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -105,3 +105,53 @@ fn a_mermaid_flowchart_quotes_what_mermaid_would_read() {
     assert!(drawn.contains("s3 == \"point of no return\" ==> s4"), "{drawn}");
     assert!(drawn.contains("u1 -.-> u0"), "{drawn}");
 }
+
+/// The number in an attribute.
+fn number(node: roxmltree::Node<'_, '_>, attribute: &str) -> usize {
+    node.attribute(attribute).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{attribute} of {node:?}"))
+}
+
+/// Whatever is long or many: no box leaves the picture, and none covers another one of its column.
+#[test]
+fn every_box_is_within_the_picture_and_beside_the_others() {
+    let members = |prefix: &str| {
+        let member =
+            |n: usize| format!("      - {{ step: {prefix}{n}, command: s.x, compensate: s.undo_{prefix}{n} }}\n");
+        (0..12).map(member).collect::<String>()
+    };
+    let flows = [
+        "saga: order-fulfilment-of-the-whole-of-western-europe\nversion: 1\nsteps: [{ step: a, command: s.v }]"
+            .to_owned(),
+        "saga: a\nversion: 1\nsteps: [{ step: a, command: s.v, compensate: s.u }]".to_owned(),
+        format!("saga: a\nversion: 1\nsteps:\n  - parallel:\n{}", members("l")),
+        format!("saga: a\nversion: 1\nsteps:\n  - parallel:\n{}  - parallel:\n{}", members("l"), members("r")),
+    ];
+    for flow in flows {
+        let definition = Definition::parse(&flow).expect("in order");
+        let drawn = svg(&definition, None);
+        let document = roxmltree::Document::parse(&drawn).expect("it is XML");
+        let picture = document.root_element();
+        let (width, height) = (number(picture, "width"), number(picture, "height"));
+        let boxes = document.descendants().filter(|node| node.has_tag_name("rect") && node.has_attribute("class"));
+        let mut lowest_undo = 0;
+        for one in boxes {
+            let (right, bottom) = (number(one, "x") + number(one, "width"), number(one, "y") + number(one, "height"));
+            assert!(right <= width && bottom <= height, "{one:?} in {width}x{height}");
+            if one.attribute("class") == Some("undo") {
+                assert!(number(one, "y") >= lowest_undo, "{one:?} covers the one above it");
+                lowest_undo = bottom;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_xml_and_mermaid_cannot_say_as_it_is_is_written_otherwise() {
+    let yaml =
+        "saga: a\nversion: 1\nsteps: [{ step: a, command: s.v, when: { path: $.input.x, equals: \"#9829;\\uFFFE\" } }]";
+    let definition = Definition::parse(yaml).expect("in order");
+    let drawn = svg(&definition, None);
+    roxmltree::Document::parse(&drawn).expect("it is XML");
+    assert!(!drawn.contains('\u{fffe}'));
+    assert!(mermaid(&definition, None).contains("#35;9829;"));
+}

@@ -24,8 +24,9 @@ use crate::{
 
 /// When every case begins: outputs that name a time can count from here.
 const BEGINNING: OffsetDateTime = datetime!(2026-01-01 00:00:00 UTC);
-/// More answers and deadlines than any flow that comes to rest has: a hundred attempts of a hundred steps.
-const MOST_EVENTS: usize = 10_000;
+/// More answers and deadlines than any flow that comes to rest has: a hundred attempts of a hundred steps, or a step that is pending, and
+/// asked again each half minute, for two weeks.
+const MOST_EVENTS: usize = 100_000;
 /// Operators have a name in the log.
 const ACTOR: &str = "script";
 
@@ -163,7 +164,9 @@ impl<'a> Played<'a> {
         let actor = ACTOR.to_owned();
         let (told, event) = match happening {
             Happening::Wait(duration) => {
-                let until = self.now + duration.0;
+                let Some(until) = duration.0.try_into().ok().and_then(|wait| self.now.checked_add(wait)) else {
+                    return Err("a wait ends after the year 9999".to_owned());
+                };
                 while self.pass_to_next_deadline(Some(until))? {
                     self.answer_all()?;
                 }
@@ -232,7 +235,8 @@ impl<'a> Played<'a> {
     fn feed(&mut self, event: &Event) -> Result<Option<String>, String> {
         self.events += 1;
         if self.events > MOST_EVENTS {
-            return Err(format!("the saga did not come to rest within {MOST_EVENTS} events"));
+            let waits = self.state.current_step(self.definition).unwrap_or_default();
+            return Err(format!("the saga did not come to rest within {MOST_EVENTS} events; it is at `{waits}`"));
         }
         let before = self.state.condition();
         let moved = transition(self.definition, self.state.clone(), event, self.now);

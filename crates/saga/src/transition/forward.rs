@@ -70,7 +70,7 @@ impl Run<'_> {
 
     fn deadline(&self, deadline: &Deadline) -> Option<OffsetDateTime> {
         match deadline {
-            Deadline::After(duration) => Some(self.now + *duration),
+            Deadline::After(duration) => Some(self.later(*duration)),
             Deadline::At(path) => match path.evaluate_single(&self.state.context)? {
                 Value::String(text) => {
                     let time = OffsetDateTime::parse(&text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
@@ -113,12 +113,13 @@ impl Run<'_> {
         true
     }
 
-    /// A saga that is called off waits for nobody outside: for no signal, and for no pending step, which is undone wherever it is.
-    /// Commands that are out are waited for.
+    /// A saga that is called off waits for nobody outside: for no signal, for no pending step, which is undone wherever it is, and for no
+    /// operator. Commands that are out are waited for.
     fn give_up_waiting(&mut self, stage: std::ops::Range<usize>) {
         for index in stage {
-            let status = self.state.steps[index].status;
-            if status == Status::Waiting || (status == Status::Pending && !self.definition.is_committed(index)) {
+            let step = &self.state.steps[index];
+            let waits_outside = step.status == Status::Pending || step.needs_person.is_some();
+            if step.status == Status::Waiting || (waits_outside && !self.definition.is_committed(index)) {
                 self.leave_undecided(index);
             }
         }
@@ -135,6 +136,7 @@ impl Run<'_> {
 
     /// A decision about the parked step is what the operator would have been asked for.
     pub(super) fn unpark(&mut self, index: usize) {
+        self.state.steps[index].needs_person = None;
         if self.is_parked(index) {
             self.state.parked = None;
         }
@@ -151,7 +153,7 @@ impl Run<'_> {
         let retry = self.definition.command_at(index).map(|command| command.retry_of(step.status.direction()));
         let is_used_up = retry.is_some_and(|retry| step.failures >= retry.attempts);
         matches!(step.status, Status::Retrying | Status::UndoRetrying)
-            || self.is_parked(index)
+            || self.waits_for_a_person(index)
             || (is_used_up && self.state.parked.is_some())
     }
 
@@ -162,8 +164,7 @@ impl Run<'_> {
 
     /// Whether the step is parked, or has its turn as soon as a sibling is settled: told once more, it is no news.
     pub(super) fn waits_for_a_person(&self, index: usize) -> bool {
-        let has_its_turn = || self.state.steps[index].due.is_some_and(|due| due <= self.now);
-        self.is_parked(index) || (self.state.parked.is_some() && has_its_turn())
+        self.is_parked(index) || self.state.steps[index].needs_person.is_some()
     }
 
     /// An answer to an action that is out.
@@ -200,11 +201,11 @@ impl Run<'_> {
     fn on_pending(&mut self, index: usize, reason: &str, detail: &Value) -> Verdict {
         let Some(command) = self.definition.command_at(index) else { return Verdict::Ignored };
         let first = self.state.steps[index].status != Status::Pending;
-        let until = self.now + command.pending_deadline;
+        let until = self.later(command.pending_deadline);
         let step = &mut self.state.steps[index];
         step.status = Status::Pending;
         let until = *step.pending_until.get_or_insert(until);
-        step.due = Some(until.min(self.now + PENDING_ASKED_AGAIN));
+        step.due = Some(until.min(self.now.saturating_add(PENDING_ASKED_AGAIN)));
         // A paused saga tells nothing: once it goes on it asks again, and then it tells. One that is called off waits for nobody.
         let tells = self.state.paused.is_none() && self.state.called_off.is_none();
         if let Some(tell) = command.pending.as_ref().filter(|_| tells) {
@@ -224,12 +225,9 @@ impl Run<'_> {
         let failures = step.failures;
         if failures < retry.attempts {
             step.status = if direction == Direction::Do { Status::Retrying } else { Status::UndoRetrying };
-            let due = self.now + self.delay(index, retry, failures);
+            let due = self.later(self.delay(index, retry, failures));
             self.state.steps[index].due = Some(due);
-        } else if direction == Direction::Do
-            && index < self.definition.steps.len()
-            && !self.definition.is_committed(index)
-        {
+        } else if direction == Direction::Do && !self.definition.is_committed(index) {
             self.give_up(index, code, detail);
         } else {
             self.park(index, format!("{failures} attempts failed; the last one: {detail}"));
@@ -280,10 +278,20 @@ impl Run<'_> {
         if self.state.phase != Phase::Forward || self.state.called_off.is_some() {
             return Verdict::Ignored;
         }
+        if self.cannot_begin().is_some() {
+            return self.end_unbegun(code, detail);
+        }
         match self.reached_pivot() {
             Some(refused) => refused,
             None => self.call_off(code, detail),
         }
+    }
+
+    /// Turns a saga around that could not begin. Nothing of it was sent, and so nothing is undone, wherever its pivot is.
+    pub(super) fn end_unbegun(&mut self, code: &str, detail: &str) -> Verdict {
+        let step = self.state.parked.take().map(|parked| parked.step).unwrap_or_default();
+        self.turn_around(Some(Reason { step, code: code.to_owned(), detail: detail.to_owned() }));
+        Verdict::Moved
     }
 
     /// The refusal of whoever would turn the saga around, once its pivot is out: it may have taken effect.

@@ -38,6 +38,9 @@ impl Run<'_> {
         if self.state.paused.is_some() {
             return Verdict::Refused("the saga is paused: resume it, and what is out is sent again".to_owned());
         }
+        if let Some(why) = self.cannot_begin() {
+            return Verdict::Refused(why);
+        }
         let parked = self.state.parked.as_ref().and_then(|parked| self.definition.index_of(&parked.step));
         if let Some(index) = parked.filter(|index| self.state.steps[*index].status == Status::Waiting)
             && self.await_deadline(index).is_none_or(|deadline| deadline <= self.now)
@@ -63,8 +66,12 @@ impl Run<'_> {
         for index in retried {
             self.state.steps[index].failures = 0;
             if Some(index) == parked {
-                // It may have parked because it was pending for too long. One that still waits keeps its end.
+                // It may have parked because it was pending for too long: then it is asked as if for the first time, and has all of its
+                // patience if it says once more that it is pending. One that still waits keeps its end.
                 self.state.steps[index].pending_until = None;
+                if self.state.steps[index].status == Status::Pending {
+                    self.state.steps[index].status = Status::Sent;
+                }
             }
             if self.state.steps[index].status == Status::Waiting {
                 // An await that parked at its deadline waits for as long once more.
@@ -81,6 +88,9 @@ impl Run<'_> {
         if let Some(refused) = self.no_way_back() {
             return refused;
         }
+        if self.cannot_begin().is_some() {
+            return self.end_unbegun(COMPENSATION_FORCED, FORCED_DETAIL);
+        }
         let Some(stage) = self.definition.stages.get(self.state.stage).cloned() else {
             return Verdict::Refused("every step is done".to_owned());
         };
@@ -96,6 +106,9 @@ impl Run<'_> {
         if let Some(refused) = self.no_way_back() {
             return refused;
         }
+        if self.cannot_begin().is_some() {
+            return self.end_unbegun(CANCELLED, CANCELLED_DETAIL);
+        }
         let parked = self.state.parked.take();
         if self.state.called_off.is_some() && parked.is_none() {
             let step = self.state.current_step(self.definition).unwrap_or(FINALLY);
@@ -108,6 +121,15 @@ impl Run<'_> {
             self.leave_undecided(index);
         }
         self.call_off(CANCELLED, CANCELLED_DETAIL)
+    }
+
+    /// Of a saga that was parked before its first step, because its input is too large for a context, and stays so: why nothing of it
+    /// can be sent.
+    pub(super) fn cannot_begin(&self) -> Option<String> {
+        let parked = self.state.parked.as_ref()?;
+        let index = self.definition.index_of(&parked.step)?;
+        let is_idle = self.state.steps[index].status == Status::Idle;
+        is_idle.then(|| format!("the saga has not begun and cannot: {}. Cancel it", parked.why))
     }
 
     fn no_way_back(&self) -> Option<Verdict> {
@@ -124,6 +146,7 @@ impl Run<'_> {
     pub(super) fn leave_undecided(&mut self, index: usize) {
         let step = &mut self.state.steps[index];
         step.due = None;
+        step.needs_person = None;
         step.status = match step.status {
             Status::Sent | Status::Retrying | Status::Pending => Status::Unknown,
             Status::Waiting | Status::Idle => Status::Skipped,

@@ -42,8 +42,8 @@ impl Run<'_> {
         for index in 0..self.state.steps.len() {
             let runs_on = self.runs_on_while_paused(index);
             let step = &mut self.state.steps[index];
-            step.due = step.due.map(|due| if runs_on { due } else { due + stood_still });
-            step.pending_until = step.pending_until.map(|until| until + stood_still);
+            step.due = step.due.map(|due| if runs_on { due } else { due.saturating_add(stood_still) });
+            step.pending_until = step.pending_until.map(|until| until.saturating_add(stood_still));
         }
         if self.state.parked.is_none() {
             self.send_again_what_is_out();

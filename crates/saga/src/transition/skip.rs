@@ -20,10 +20,11 @@ impl Run<'_> {
                 "the saga is compensating: an undo is not skipped but resolved by hand, if `{name}` is parked"
             ));
         }
-        let is_parked = self.state.parked.as_ref().is_some_and(|parked| parked.step == name);
+        if let Some(why) = self.cannot_begin() {
+            return Verdict::Refused(why);
+        }
         match self.state.steps[index].status {
             Status::Sent | Status::Retrying | Status::Pending | Status::Waiting => {}
-            Status::Idle if is_parked => {}
             Status::Idle => {
                 return Verdict::Refused(format!(
                     "`{name}` has not begun: a step is skipped while it is out, waits or is parked"

@@ -28,6 +28,10 @@ impl Run<'_> {
     }
 
     fn on_due(&mut self, index: usize) {
+        if let Some(why) = self.state.steps[index].needs_person.take() {
+            self.park(index, why);
+            return;
+        }
         match self.state.steps[index].status {
             Status::Sent => self.on_silence(index, Direction::Do),
             Status::Undoing => self.on_silence(index, Direction::Undo),

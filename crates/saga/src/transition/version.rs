@@ -31,8 +31,27 @@ fn reason_against(from: &Definition, to: &Definition, state: &State) -> Option<S
     if state.phase == Phase::Finally {
         return Some("every step is decided: there is nothing left that another version could change".to_owned());
     }
-    let reasons = reasons_against(from, to, &begun(from, state));
+    let mut reasons = reasons_against(from, to, &begun(from, state));
+    reasons.extend(missed_outputs(from, to, state));
     (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// Steps that were passed over and have no output, of which the other version is sure to have one.
+fn missed_outputs(from: &Definition, to: &Definition, state: &State) -> Vec<String> {
+    if state.phase != Phase::Forward {
+        return Vec::new();
+    }
+    let was_passed = |index: &usize| {
+        state.steps[*index].status == Status::Skipped && !state.context.contains_key(from.name_of(*index))
+    };
+    // The check has seen to it for steps that may be skipped there too.
+    let is_sure = |name: &str| to.steps.iter().any(|step| step.name == name && !step.may_be_skipped());
+    (0..from.steps.len())
+        .filter(was_passed)
+        .map(|index| from.name_of(index))
+        .filter(|name| is_sure(name) && to.counts_on(name))
+        .map(|name| format!("`{name}` was skipped and has no output, and version {} counts on one", to.version))
+        .collect()
 }
 
 fn begun(from: &Definition, state: &State) -> Vec<usize> {

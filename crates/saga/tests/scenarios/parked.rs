@@ -1,5 +1,7 @@
 //! What is told to a saga that waits for a person, again and again, and what of it is still there when it is read back.
 
+use makegood_saga::context::Context;
+
 use super::{
     operators::{trip, until},
     *,
@@ -63,19 +65,96 @@ fn a_sibling_that_needs_a_person_too_says_so_once_and_has_its_turn() {
         }
         assert_eq!(play.feed(&resolve("left", Value::Null)), Verdict::Moved);
         play.outbox.clear();
+        let why = play.state.steps[2].needs_person.clone();
         assert!(play.wait(), "the sibling is due");
-        assert_eq!(play.outbox.iter().map(|send| send.step.as_str()).collect::<Vec<_>>(), ["right"]);
-        assert_eq!(play.reply("right", Direction::Do, outcome), Verdict::Moved);
-        assert_eq!(play.state.parked.as_ref().map(|parked| parked.step.as_str()), Some("right"));
+        assert!(play.outbox.is_empty(), "it has answered");
+        let parked = play.state.parked.as_ref().expect("parked too");
+        assert_eq!((parked.step.as_str(), Some(&parked.why)), ("right", why.as_ref()));
+    }
+}
+
+/// However few attempts it has left: it has answered, and was not silent.
+#[test]
+fn a_defect_beside_a_parked_sibling_parks_too_and_turns_nothing_around() {
+    let yaml = "
+saga: group
+version: 1
+steps:
+  - parallel:
+      - { step: left, command: shop.pack_left, compensate: shop.unpack_left }
+      - { step: right, command: shop.pack_right, compensate: shop.unpack_right, retry: { attempts: 1 } }
+";
+    let definition = Definition::parse(yaml).expect("in order");
+    let both_broken = || {
+        let mut play = Play::with_signals(&definition, BTreeMap::new());
+        for step in ["left", "right"] {
+            play.reply(step, Direction::Do, Outcome::defect(format!("{step} is broken")));
+        }
+        play
+    };
+    let mut play = both_broken();
+    play.feed(&resolve("left", Value::Null));
+    assert!(play.wait());
+    let parked = play.state.parked.as_ref().expect("parked");
+    assert_eq!((parked.step.as_str(), parked.why.as_str()), ("right", "right is broken"));
+
+    let (actor, reason) = ("ann".to_owned(), "enough".to_owned());
+    let mut play = both_broken();
+    assert_eq!(play.feed(&Event::CancelledByOperator { actor, reason }), Verdict::Moved);
+    play.run(|send| (send.direction == Direction::Undo).then(Outcome::done));
+    assert_eq!(play.state.condition(), Condition::Compensated, "nobody is waited for once it is called off");
+    assert_eq!(play.commands(Direction::Undo), ["left", "right"]);
+}
+
+/// Whoever needs a person says so before it is called off, or after.
+#[test]
+fn a_saga_that_is_called_off_asks_nobody_about_what_cannot_be_done() {
+    let definition = trip();
+    let called_off = Event::Cancelled { code: "cancelled".into(), detail: "kept after all".into() };
+    let mut play = until(&definition, "room", Direction::Do);
+    assert_eq!(play.feed(&called_off), Verdict::Moved);
+    assert_eq!(play.reply("room", Direction::Do, Outcome::defect("broken")), Verdict::Moved);
+    play.run(done);
+    assert_eq!(play.state.condition(), Condition::Compensated);
+    assert!(play.commands(Direction::Undo).contains(&"room"), "it may have taken effect");
+}
+
+/// It was parked before its first step, which is the pivot, or beside which others of the group have not begun either.
+#[test]
+fn a_saga_that_could_not_begin_can_be_cancelled_whatever_its_first_stage_is() {
+    let group =
+        "parallel: [{ step: left, command: s.left, compensate: s.undo_left }, { step: right, command: s.right }]";
+    let pivot = "{ step: pay, command: s.pay, pivot: true }";
+    let (actor, reason) = ("ann".to_owned(), "too large".to_owned());
+    for first in [group, pivot] {
+        for ends in [
+            Event::CancelledByOperator { actor: actor.clone(), reason: reason.clone() },
+            Event::CompensationForced { actor: actor.clone(), reason: reason.clone() },
+            Event::Cancelled { code: "cancelled".to_owned(), detail: String::new() },
+        ] {
+            let yaml = format!(
+                "saga: a\nversion: 1\nsteps:\n  - {first}\n  - {{ step: last, command: s.last }}\nfinally: {{ command: s.close }}\n"
+            );
+            let definition = Definition::parse(&yaml).expect("in order");
+            let input = Value::String("x".repeat(makegood_saga::context::LIMIT));
+            let state = State::new(&definition, Uuid::from_u128(7), input, BTreeMap::new());
+            let mut play =
+                Play { definition: &definition, state, now: T0, sent: Vec::new(), outbox: Vec::new(), tells: 0 };
+            play.feed(&Event::Started);
+            assert_eq!(play.state.condition(), Condition::Parked);
+            assert_eq!(play.feed(&ends), Verdict::Moved);
+            play.run(done);
+            assert_eq!((play.state.condition(), play.commands(Direction::Do)), (Condition::Compensated, vec![FINALLY]));
+        }
     }
 }
 
 /// What the log's events say of outputs, as services/orchestrator reads it: the first one of a step.
 fn read_back(play: &Play, definition: &Definition, logged: &[Event]) -> State {
-    let mut outputs = serde_json::Map::new();
+    let mut outputs = Context::default();
     for event in logged {
         if let Event::Resolved { step, output, .. } = event {
-            outputs.entry(step.clone()).or_insert_with(|| output.clone());
+            outputs.add(step.clone(), output.clone());
         }
     }
     let mut state: State = serde_json::from_value(json!(play.state)).expect("it is JSON");

@@ -116,3 +116,78 @@ fn a_deadline_is_a_time_that_every_clock_can_show_or_the_saga_parks() {
         assert_eq!(begun(none).condition(), Condition::Parked, "{none}");
     }
 }
+
+fn pending() -> Outcome {
+    Outcome::Pending { reason: "somebody".into(), detail: json!({}) }
+}
+
+/// Whatever the definition has of a pivot: `finally` is never given up on, and never turns a saga around.
+#[test]
+fn a_finally_that_stays_pending_parks_and_can_be_settled() {
+    let yaml = "
+saga: short
+version: 1
+steps:
+  - { step: one, command: shop.do_one, compensate: shop.undo_one }
+finally: { command: shop.close }
+";
+    let definition = Definition::parse(yaml).expect("in order");
+    let mut play = Play::with_signals(&definition, BTreeMap::new());
+    let waits = |send: &Send| Some(if send.step == FINALLY { pending() } else { Outcome::done() });
+    play.run(waits);
+    while play.state.parked.is_none() {
+        assert!(play.wait(), "it is not forgotten");
+        play.run(waits);
+    }
+    assert!(play.state.reasons.is_empty(), "nothing was refused");
+    let settled = Event::Resolved {
+        step: FINALLY.to_owned(),
+        actor: "ann".to_owned(),
+        reason: "closed by hand".to_owned(),
+        output: Value::Null,
+    };
+    assert_eq!(play.feed(&settled), Verdict::Moved);
+    assert_eq!(play.state.condition(), Condition::Completed);
+}
+
+/// Patience that has ended and is granted anew ends once more, also when nobody answers any more.
+#[test]
+fn a_step_that_parked_for_being_pending_has_an_end_again_when_it_is_retried() {
+    let definition = checkout();
+    let mut play = Play::new(&definition);
+    play.run(|send| if send.step == "capture_payment" { Some(pending()) } else { done(send) });
+    while play.state.parked.is_none() {
+        assert!(play.wait());
+        play.run(|_| None);
+    }
+    for answers in [true, false] {
+        let (actor, reason) = ("ann".to_owned(), "they are back".to_owned());
+        assert_eq!(play.feed(&Event::Retried { actor, reason }), Verdict::Moved);
+        if answers {
+            assert_eq!(play.reply("capture_payment", Direction::Do, pending()), Verdict::Moved, "it is news");
+        }
+        let mut rounds = 0;
+        while play.state.parked.is_none() {
+            assert!(play.wait() && rounds < 1_000, "it parks again");
+            rounds += 1;
+        }
+    }
+}
+
+/// A long timeout is for answers, and does not lengthen somebody's patience.
+#[test]
+fn a_pending_step_is_waited_for_until_its_own_deadline_however_long_an_answer_may_take() {
+    let yaml = "
+saga: slow
+version: 1
+steps:
+  - { step: ask, command: shop.ask, compensate: shop.withdraw, timeout: 1h, pending_deadline: 15m }
+";
+    let definition = Definition::parse(yaml).expect("in order");
+    let mut play = Play::with_signals(&definition, BTreeMap::new());
+    play.reply("ask", Direction::Do, pending());
+    while play.state.reasons.is_empty() {
+        assert!(play.wait());
+    }
+    assert_eq!(play.now, T0 + Duration::minutes(15));
+}

@@ -122,3 +122,28 @@ fn a_saga_on_its_way_or_at_its_end_is_not_moved() {
     let why = moved(&old, &other, &waiting.state).expect_err("incompatible");
     assert!(why.contains("`bus.hold_seat`") && why.contains("no such step"), "all reasons are told: {why}");
 }
+
+/// A later step would read an output that is not there, though the check has found it sure to be.
+#[test]
+fn a_step_that_was_passed_over_must_not_be_counted_on_by_the_other_version() {
+    let gift = |version: u32, when: &str, paper: &str| {
+        parse(&format!(
+            "
+saga: gift
+version: {version}
+steps:
+  - {{ step: wrap, command: shop.wrap{when} }}
+  - {{ step: consent, await: consent, deadline: 10m, on_deadline: compensate }}
+  - {{ step: send, command: shop.send, input: {{ paper: {paper} }} }}
+"
+        ))
+    };
+    let or_none = "{ path: $.wrap.paper, default: null }";
+    let old = gift(1, ", when: $.input.is_gift", or_none);
+    let mut waiting = Play::with_signals(&old, BTreeMap::new());
+    waiting.run(done);
+    let why = moved(&old, &gift(2, "", "$.wrap.paper"), &waiting.state).expect_err("`wrap` never ran");
+    assert!(why.contains("`wrap` was skipped and has no output"), "{why}");
+    moved(&old, &gift(3, ", when: $.input.is_present", or_none), &waiting.state).expect("it may be skipped there too");
+    moved(&old, &gift(4, "", or_none), &waiting.state).expect("nobody counts on it");
+}

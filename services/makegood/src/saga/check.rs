@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use makegood_saga::definition::{COMMAND_FORM, Definition, Place, Problem, is_command};
+use makegood_saga::definition::{COMMAND_FORM, Definition, Known, Place, Problem, is_command};
 use serde::Serialize;
 
-use super::known_commands::KNOWN_COMMANDS;
+use super::known_commands::known;
 use crate::client::output::Output;
 
 /// Check definitions; exit code 1 if one cannot be used
@@ -57,7 +57,7 @@ struct Defined {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut commands: BTreeSet<String> = KNOWN_COMMANDS.iter().map(|command| (*command).to_owned()).collect();
+    let mut commands: BTreeSet<String> = BTreeSet::new();
     for file in &args.commands {
         let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         for (line, command) in listed(&text) {
@@ -67,10 +67,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             commands.insert(command.to_owned());
         }
     }
-    let is_known = |command: &str| args.any_command || commands.contains(command);
+    let is_named = |command: &str| args.any_command || commands.contains(command);
+    let known = |command: &str| {
+        let known = known(command);
+        if known == Known::Not && is_named(command) { Known::EitherWay } else { known }
+    };
     let files: Vec<(String, io::Result<String>)> =
         args.files.iter().map(|file| (file.display().to_string(), fs::read_to_string(file))).collect();
-    let results = check_all(&files, is_known);
+    let results = check_all(&files, known);
     match args.output {
         Output::Table => results.iter().for_each(print),
         Output::Json => println!("{}", serde_json::to_string_pretty(&results)?),
@@ -83,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Each file's result; of two that define the same version otherwise, the later one is wrong.
-fn check_all(files: &[(String, io::Result<String>)], is_known: impl Fn(&str) -> bool) -> Vec<Checked> {
+fn check_all(files: &[(String, io::Result<String>)], known: impl Fn(&str) -> Known) -> Vec<Checked> {
     let mut first_of: HashMap<(String, u32), (&str, &str)> = HashMap::new();
     let mut results = Vec::with_capacity(files.len());
     for (file, read) in files {
@@ -94,7 +98,7 @@ fn check_all(files: &[(String, io::Result<String>)], is_known: impl Fn(&str) -> 
                 continue;
             }
         };
-        let checked = check(file.clone(), yaml, &is_known);
+        let checked = check(file.clone(), yaml, &known);
         let clash = checked.definition.as_ref().and_then(|defined| {
             let (first, text) = first_of.entry((defined.saga.clone(), defined.version)).or_insert((file, yaml));
             (*text != yaml).then(|| {
@@ -115,8 +119,8 @@ fn wrong(file: &str, problem: String) -> Checked {
     Checked { file: file.to_owned(), ok: false, definition: None, problems: vec![problem] }
 }
 
-fn check(file: String, yaml: &str, is_known: impl Fn(&str) -> bool) -> Checked {
-    match Definition::parse_knowing(yaml, is_known) {
+fn check(file: String, yaml: &str, known: impl Fn(&str) -> Known) -> Checked {
+    match Definition::parse_knowing(yaml, known) {
         Ok(definition) => {
             let steps = definition.steps.len();
             let defined = Defined { saga: definition.name, version: definition.version, steps };
@@ -148,13 +152,24 @@ mod tests {
     #[test]
     fn a_problem_is_a_line_with_its_place_and_json_has_the_same() {
         let yaml = "saga: a\nversion: 1\nsteps:\n  - { step: x, command: shop.wrap_gift }\n";
-        let result = check("flow.yaml".to_owned(), yaml, |command| KNOWN_COMMANDS.contains(&command));
+        let result = check("flow.yaml".to_owned(), yaml, known);
         let line = format!("{}:{}", result.file, result.problems[0]);
         assert!(line.starts_with("flow.yaml:4:25: step `x`: `shop.wrap_gift` is no known command"), "{line}");
         let json = serde_json::to_value(&result).expect("it is JSON");
         assert_eq!(json["problems"][0]["line"], 4);
         assert_eq!(json["problems"][0]["column"], 25);
         assert_eq!(json["problems"][0]["step"], "x");
+    }
+
+    #[test]
+    fn an_undo_is_no_action_and_an_action_undoes_nothing() {
+        let step = "{ step: pay, command: payment.void_payment, compensate: payment.authorize_payment, pending: cart.unlock_cart }";
+        let result = check("flow.yaml".to_owned(), &format!("saga: a\nversion: 1\nsteps:\n  - {step}\n"), known);
+        let told: Vec<&str> = result.problems.iter().map(|problem| problem.problem.as_str()).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].starts_with("`payment.void_payment` undoes something"), "{told:?}");
+        assert!(told[1].starts_with("`payment.authorize_payment` does something"), "{told:?}");
+        assert!(told[2].starts_with("`cart.unlock_cart` undoes something"), "{told:?}");
     }
 
     #[test]
@@ -168,7 +183,7 @@ mod tests {
             ("same.yaml".to_owned(), definition("x")),
             ("other.yaml".to_owned(), definition("y")),
         ];
-        let results = check_all(&files, |_| true);
+        let results = check_all(&files, |_| Known::EitherWay);
         assert_eq!(results.iter().map(|result| result.ok).collect::<Vec<_>>(), [false, true, true, false]);
         assert_eq!(results[0].problems[0].to_string(), "1:1: it cannot be read: no UTF-8");
         assert!(results[3].problems[0].problem.contains("is defined by first.yaml"), "{:?}", results[3].problems[0]);

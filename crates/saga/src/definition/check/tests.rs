@@ -6,7 +6,11 @@ const CHECKOUT: &str = include_str!("../../../../../saga-definitions/checkout.v1
 
 /// `line:column: step: problem` of all that is wrong.
 fn problems(yaml: &str) -> Vec<String> {
-    let error = Definition::parse_knowing(yaml, |command| command != "s.unheard_of").expect_err("something is wrong");
+    let error = Definition::parse_knowing(
+        yaml,
+        |command| if command == "s.unheard_of" { Known::Not } else { Known::EitherWay },
+    )
+    .expect_err("something is wrong");
     error.problems.iter().map(Problem::to_string).collect()
 }
 
@@ -155,6 +159,52 @@ steps:
             "5:63: a field of input has a name",
         ],
     );
+}
+
+#[test]
+fn what_can_never_be_right_is_told_wherever_it_stands() {
+    let yaml = r#"saga: a
+version: 2147483648
+steps:
+  - step: x
+    command: s.v
+    when: { path: $.input.a, path: $.input.b, equals: { k: 1, k: 2 } }
+    output: { required: [a], required: [b] }
+    input: { y: { path: $.input.a, default: { d: 1, d: 2 } } }
+  - { step: y, await: go, deadline: "$.input.lines[*].until", on_deadline: park }
+  - { step: z, command: s.v, input: { w: "$.input.lines[?@.sku == $.input.sku]" } }
+"#;
+    assert_problems(
+        yaml,
+        &[
+            "2:10: versions end with 2147483647",
+            "6:30: `path` stands here twice",
+            "6:63: `k` stands here twice",
+            "7:30: `required` stands here twice",
+            "8:53: `d` stands here twice",
+            "9:37: `$.input.lines[*].until` finds a list",
+            "10:42: a filter reads the element at hand",
+        ],
+    );
+}
+
+/// A build that knows better must still run what an earlier one has released, as that one did.
+#[test]
+fn what_was_released_before_it_was_a_mistake_can_still_be_read() {
+    let yaml = r#"saga: a
+version: 1
+steps:
+  - { step: x, command: s.v, when: { path: $.input.a, path: $.input.b }, input: { w: "$.input.lines[?@.sku == $.sku]" } }
+  - { step: y, await: go, deadline: "$.input.times[*]", on_deadline: park }
+"#;
+    assert_eq!(problems(yaml).len(), 3);
+    let definition = Definition::parse_released(yaml).expect("as it was read before");
+    let Value::Object(context) = serde_json::json!({"input": {"sku": "a", "lines": [{"sku": "a"}, {"sku": "b"}]}})
+    else {
+        unreachable!("it is an object")
+    };
+    let payload = definition.command_at(0).expect("a command").input.evaluate(&context);
+    assert_eq!(payload["w"], serde_json::json!([{"sku": "a"}]));
 }
 
 #[test]
