@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use makegood_chassis::failpoint::{self, Failpoint};
+use makegood_chassis::{
+    clock::DbClock,
+    failpoint::{self, Failpoint},
+};
 use makegood_contracts::account::Account;
 use makegood_messaging::{lasting::halve, worker::Worker};
 use sqlx::{Arguments as _, Connection as _, PgConnection, PgPool, postgres::PgArguments};
@@ -57,7 +60,7 @@ pub(crate) async fn work(worker: Worker) -> anyhow::Result<()> {
 }
 
 async fn one_round(worker: &Worker, shelf: &DefinitionShelf) -> Duration {
-    match work_batch(&worker.db, shelf, worker.clock.now()).await {
+    match work_batch(&worker.db, shelf, &worker.clock).await {
         Ok(Some(outgoing)) => {
             failpoint::pass(Failpoint::OrchestratorBetweenBulkBatches);
             outgoing.publish(&worker.bus).await;
@@ -113,7 +116,7 @@ impl Running {
 pub(crate) async fn work_batch(
     db: &PgPool,
     shelf: &DefinitionShelf,
-    now: OffsetDateTime,
+    clock: &DbClock,
 ) -> anyhow::Result<Option<Outgoing>> {
     let mut tx = db.begin().await.context("beginning a batch of a bulk operation")?;
     let running: Option<Running> = sqlx::query_as(
@@ -130,7 +133,7 @@ pub(crate) async fn work_batch(
         Outgoing::default()
     } else {
         let definitions = shelf.current().await?;
-        let Round { operated, outgoing } = act_apart(&mut tx, &running, &definitions, &ids, now).await?;
+        let Round { operated, outgoing } = act_apart(&mut tx, &running, &definitions, &ids, clock.now()).await?;
         write_progress(&mut tx, &running, &operated).await?;
         outgoing
     };

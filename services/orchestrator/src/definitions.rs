@@ -1,6 +1,10 @@
 //! Definitions: those that ship, those of the shop, and every version that was ever started here.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use makegood_saga::definition::Definition;
@@ -20,6 +24,8 @@ const SHIPPED: &[(&str, &str)] = &[
 pub struct Definitions {
     by_version: Arc<HashMap<(String, u32), Arc<Definition>>>,
     newest: Arc<HashMap<String, Arc<Definition>>>,
+    /// Versions that are stored in words which this build does not know.
+    unreadable: Arc<HashSet<(String, u32)>>,
 }
 
 impl Definitions {
@@ -45,13 +51,19 @@ impl Definitions {
         conn: &mut PgConnection,
         mut wanted: impl Iterator<Item = (&'a str, u32)>,
     ) -> anyhow::Result<Self> {
-        if wanted.all(|(name, version)| self.version(name, version).is_some()) {
+        if wanted.all(|(name, version)| self.has_read(name, version)) {
             return Ok(Self::default());
         }
         stored(conn).await
     }
 
-    fn of(definitions: Vec<Definition>) -> Self {
+    /// Whether reading what is stored once more would bring nothing new of this version.
+    fn has_read(&self, name: &str, version: u32) -> bool {
+        let key = (name.to_owned(), version);
+        self.by_version.contains_key(&key) || self.unreadable.contains(&key)
+    }
+
+    fn of(definitions: Vec<Definition>, unreadable: HashSet<(String, u32)>) -> Self {
         let mut by_version = HashMap::new();
         let mut newest: HashMap<String, Arc<Definition>> = HashMap::new();
         for definition in definitions {
@@ -62,7 +74,7 @@ impl Definitions {
                 *known = definition;
             }
         }
-        Self { by_version: Arc::new(by_version), newest: Arc::new(newest) }
+        Self { by_version: Arc::new(by_version), newest: Arc::new(newest), unreadable: Arc::new(unreadable) }
     }
 }
 
@@ -78,24 +90,43 @@ pub async fn load(db: &PgPool, folder: Option<&Path>) -> anyhow::Result<Definiti
         texts.extend(read_folder(folder)?);
     }
     for (file, yaml) in &texts {
-        let definition = Definition::parse(yaml).with_context(|| format!("definition {file}"))?;
+        let definition = Definition::parse_released(yaml).with_context(|| format!("definition {file}"))?;
+        if !is_stored(db, &definition).await? {
+            Definition::parse(yaml).with_context(|| format!("definition {file}"))?;
+        }
         store(db, file, &definition, yaml).await?;
     }
     stored(db).await
 }
 
-async fn stored(db: impl PgExecutor<'_>) -> anyhow::Result<Definitions> {
+async fn is_stored(db: &PgPool, definition: &Definition) -> anyhow::Result<bool> {
+    sqlx::query_scalar("select exists (select from definition where name = $1 and version = $2)")
+        .bind(&definition.name)
+        .bind(i64::from(definition.version))
+        .fetch_one(db)
+        .await
+        .context("looking for a definition")
+}
+
+/// All that is stored and that this build can read. What a later release has stored in words of its own is for that one's replicas: here
+/// only the sagas that run it are not moved, and what comes for them becomes dead letters, which can be sent again.
+pub(crate) async fn stored(db: impl PgExecutor<'_>) -> anyhow::Result<Definitions> {
     let rows: Vec<(String, i32, String)> = sqlx::query_as("select name, version, yaml from definition")
         .fetch_all(db)
         .await
         .context("reading definitions")?;
-    let definitions = rows
-        .into_iter()
-        .map(|(name, version, yaml)| {
-            Definition::parse(&yaml).with_context(|| format!("stored definition {name} v{version}"))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Definitions::of(definitions))
+    let mut readable = Vec::with_capacity(rows.len());
+    let mut unreadable = HashSet::new();
+    for (name, version, yaml) in rows {
+        match Definition::parse_released(&yaml) {
+            Ok(definition) => readable.push(definition),
+            Err(error) => {
+                tracing::error!(definition = name, version, %error, "a stored definition cannot be read here");
+                unreadable.insert((name, version.unsigned_abs()));
+            }
+        }
+    }
+    Ok(Definitions::of(readable, unreadable))
 }
 
 fn read_folder(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
@@ -166,14 +197,38 @@ impl DefinitionShelf {
             .await
             .context("listing definitions")?;
         let known = self.parsed.read().await.clone();
-        let is_known = |(name, version): &(String, i32)| {
-            u32::try_from(*version).is_ok_and(|version| known.version(name, version).is_some())
-        };
+        let is_known = |(name, version): &(String, i32)| known.has_read(name, version.unsigned_abs());
         if stored_keys.iter().all(is_known) {
             return Ok(known);
         }
         let all = stored(&self.db).await?;
         *self.parsed.write().await = all.clone();
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use makegood_testing::TestDatabase;
+
+    use super::*;
+    use crate::{MIGRATOR, invariants::INVARIANTS};
+
+    /// After a release was rolled back, what it had stored must not keep the sagas of all other definitions from running.
+    #[tokio::test]
+    async fn a_definition_that_this_build_cannot_read_is_left_to_the_one_that_stored_it() {
+        let database = TestDatabase::create("orchestrator", &MIGRATOR).await;
+        load(&database.db, None).await.expect("what ships is in order");
+        let later = "saga: later\nversion: 1\nsteps:\n  - { step: one, teleport: s.v }\n";
+        sqlx::query("insert into definition (name, version, yaml, sha256) values ('later', 1, $1, '')")
+            .bind(later)
+            .execute(&database.db)
+            .await
+            .expect("stores");
+        let again = load(&database.db, None).await.expect("a start");
+        assert!(again.newest("later").is_none() && again.newest("checkout").is_some());
+        let shelf = DefinitionShelf::new(database.db.clone());
+        assert_eq!(shelf.current().await.expect("those that can be read").all().count(), SHIPPED.len());
+        database.verify_and_drop(INVARIANTS).await;
     }
 }

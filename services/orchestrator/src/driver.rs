@@ -11,7 +11,7 @@ use std::{collections::HashSet, time::Duration};
 
 use futures::FutureExt as _;
 use makegood_chassis::failpoint::{self, Failpoint};
-use makegood_contracts::subject;
+use makegood_contracts::{orchestrator::StartSaga, subject};
 use makegood_messaging::{
     at_hand::AtHand,
     backoff::Backoff,
@@ -20,7 +20,7 @@ use makegood_messaging::{
     worker::Worker,
 };
 use makegood_saga::event::Event;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 use uuid::Uuid;
 
 #[cfg(test)]
@@ -30,7 +30,12 @@ pub(crate) use advance::{Advance, Advanced, LostEveryRace, Working};
 use unplaceable::{park_if_senseless, park_refused, park_start, past, startable};
 
 use crate::{
-    definitions::Definitions, due_sagas, inbox::Inbox, lasting::is_lasting, outgoing::Outgoing, recovery,
+    definitions::{self, Definitions},
+    due_sagas,
+    inbox::Inbox,
+    lasting::is_lasting,
+    outgoing::Outgoing,
+    recovery,
     saga_cache::SagaCache,
 };
 
@@ -44,6 +49,8 @@ const MAX_EVENTS: usize = 512;
 const BUSY: usize = 5;
 const ENOUGH: usize = 32;
 const LINGER: Duration = Duration::from_millis(2);
+/// What follows from the last rounds may take so long at shutdown; a bus that is away must not keep the process from ending.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Deadlines and recoveries that wait for the loop.
 const INTERNAL_QUEUE: usize = 64;
 /// Of those, taken in one round. After a restart under load a round has thousands of replies, and with one each the recovery
@@ -55,7 +62,7 @@ pub(crate) async fn run(worker: Worker, definitions: Definitions) -> anyhow::Res
     let (internal, waiting) = mpsc::channel(INTERNAL_QUEUE);
     let driver = Driver::new(worker.clone(), definitions, waiting);
     tokio::try_join!(
-        driver.drive(),
+        driver.run(),
         due_sagas::find(worker.clone(), internal.clone()),
         recovery::recover(worker, internal),
     )?;
@@ -76,6 +83,8 @@ struct Driver {
     commands: Consumer,
     replies: Consumer,
     internal: mpsc::Receiver<Vec<Timed>>,
+    /// Publishing and acking of what is written, beside the rounds.
+    telling: JoinSet<()>,
 }
 
 impl Driver {
@@ -88,11 +97,25 @@ impl Driver {
             commands: consumer(subject::COMMAND_STREAM, subject::commands_of("orchestrator")),
             replies: consumer(subject::REPLY_STREAM, subject::REPLY_SUBJECTS.to_owned()),
             internal,
+            telling: JoinSet::new(),
             worker,
         }
     }
 
-    async fn drive(mut self) -> anyhow::Result<()> {
+    async fn run(mut self) -> anyhow::Result<()> {
+        let driven = self.drive().await;
+        // What is durable is told before the process ends: otherwise each of these sagas would wait for its deadline.
+        if tokio::time::timeout(LAST_WORDS, async { while self.telling.join_next().await.is_some() {} }).await.is_err()
+        {
+            tracing::warn!(
+                messages = self.telling.len(),
+                "what was written last could not be told; it is at its deadline"
+            );
+        }
+        driven
+    }
+
+    async fn drive(&mut self) -> anyhow::Result<()> {
         let mut written = 0;
         loop {
             let mut messages = Vec::new();
@@ -126,7 +149,8 @@ impl Driver {
                 return Ok(());
             }
             // Acks overlap with the next batch, and need not wait for what is being published.
-            tokio::task::spawn_local(async move { ack_all(&messages).await });
+            self.telling.spawn_local(async move { ack_all(&messages).await });
+            while self.telling.try_join_next().is_some() {}
         }
     }
 
@@ -153,7 +177,10 @@ impl Driver {
     /// Starts come first: a signal or a reply may belong to a saga of the same batch. What the database refuses is halved until
     /// the one that it refuses stands alone, and is parked: no message holds up all sagas.
     async fn settle(&mut self, inbox: Inbox) -> bool {
-        let Self { worker, advance, cache, .. } = self;
+        let Self { worker, advance, cache, telling, .. } = self;
+        if !know_all_named(worker, &mut advance.definitions, &inbox.starts).await {
+            return false;
+        }
         let mut unstarted = HashSet::new();
         let Some(starts) = startable(worker, &advance.definitions, inbox.starts, &mut unstarted).await else {
             return false;
@@ -162,7 +189,7 @@ impl Driver {
         while let Some(part) = parts.pop() {
             match until_done(worker, async || advance.start(cache, part).await).await {
                 Settled::Done(begun) => {
-                    publish_soon(worker, begun.outgoing);
+                    publish_soon(telling, worker, begun.outgoing);
                     for start in part.iter().filter(|start| begun.past.contains(&start.saga_id)) {
                         if !park_start(worker, start, past(start)).await {
                             return false;
@@ -187,7 +214,7 @@ impl Driver {
                 let mut advanced = Advanced::default();
                 let applied = advance.apply(cache, part, &mut advanced).await;
                 // Also when a later round of it failed: what an earlier one wrote is durable.
-                publish_soon(worker, std::mem::take(&mut advanced.outgoing));
+                publish_soon(telling, worker, std::mem::take(&mut advanced.outgoing));
                 applied.map(|()| advanced.verdicts)
             });
             match applied.await {
@@ -213,16 +240,30 @@ impl Driver {
     }
 }
 
+/// Reads the stored definitions anew where a start names one that is not known: a replica of the next release has brought it. False when
+/// shutdown came first.
+async fn know_all_named(worker: &Worker, definitions: &mut Definitions, starts: &[StartSaga]) -> bool {
+    if starts.iter().all(|start| definitions.newest(&start.definition).is_some()) {
+        return true;
+    }
+    match until_done(worker, async || definitions::stored(&worker.db).await).await {
+        Settled::Done(stored) => *definitions = stored,
+        Settled::Refused(why) => tracing::error!(why, "the stored definitions cannot be read; those at hand stay"),
+        Settled::Shutdown => return false,
+    }
+    true
+}
+
 /// Parts of what was read, the first one last: they are taken from the end.
 fn parts_of<T>(all: &[T]) -> Vec<&[T]> {
     all.chunks(MAX_EVENTS).rev().collect()
 }
 
 /// Publishes what follows from a commit, beside whatever comes next.
-fn publish_soon(worker: &Worker, outgoing: Outgoing) {
+fn publish_soon(telling: &mut JoinSet<()>, worker: &Worker, outgoing: Outgoing) {
     failpoint::pass(Failpoint::OrchestratorAfterCommit);
     let bus = worker.bus.clone();
-    tokio::task::spawn_local(async move {
+    telling.spawn_local(async move {
         outgoing.publish(&bus).await;
         failpoint::pass(Failpoint::OrchestratorAfterPublish);
     });

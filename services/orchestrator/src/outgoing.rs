@@ -30,7 +30,8 @@ const MAX_TRAINS: usize = 4;
 /// Commands that follow from transitions, ready to be published once those are durable.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    by_subject: HashMap<String, Vec<Command>>,
+    /// By their name in the definition, such as `inventory.hold_stock`, in the order in which they came.
+    commands: Vec<(String, Command)>,
     /// Definitions of sagas that have begun, to be counted.
     began: Vec<String>,
     ended: Vec<Ended>,
@@ -83,7 +84,7 @@ impl Outgoing {
     }
 
     fn push(&mut self, name: &str, command: Command) {
-        self.by_subject.entry(subject::command(name)).or_default().push(command);
+        self.commands.push((name.to_owned(), command));
     }
 
     /// This saga has begun.
@@ -100,9 +101,7 @@ impl Outgoing {
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
-        for (subject, commands) in other.by_subject {
-            self.by_subject.entry(subject).or_default().extend(commands);
-        }
+        self.commands.extend(other.commands);
         self.began.extend(other.began);
         self.ended.extend(other.ended);
     }
@@ -118,13 +117,13 @@ impl Outgoing {
                 saga_counters::ended(definition, told.ended, *seconds);
             }
         }
-        for (subject, commands) in &self.by_subject {
+        let by_subject = by_subject(&self.commands);
+        for (subject, commands) in &by_subject {
             saga_counters::sent(subject, commands);
         }
         let ended: Vec<SagaEnded> = self.ended.into_iter().map(|ended| ended.told).collect();
         bus.note(SAGAS_ENDED, &ended).await;
-        let messages = self
-            .by_subject
+        let messages = by_subject
             .iter()
             .flat_map(|(subject, commands)| trains(commands).map(move |commands| bus.publish_all(subject, commands)));
         let sent = futures::future::join_all(messages).await;
@@ -138,6 +137,14 @@ impl Outgoing {
             );
         }
     }
+}
+
+fn by_subject(commands: &[(String, Command)]) -> Vec<(String, Vec<&Command>)> {
+    let mut by_name: HashMap<&str, Vec<&Command>> = HashMap::new();
+    for (name, command) in commands {
+        by_name.entry(name).or_default().push(command);
+    }
+    by_name.into_iter().map(|(name, commands)| (subject::command(name), commands)).collect()
 }
 
 /// What goes in one message each: equal parts, so that none is a straggler.

@@ -6,8 +6,10 @@ use makegood_saga::{definition::Definition, state::State};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// About 3 kB each, so 60 MB at most. When it is full it is emptied: what is needed is loaded again.
+/// About 3 kB each with a usual context, so 60 MB at most. When it is full it is emptied: what is needed is loaded again.
 const CAPACITY: usize = 20_000;
+/// Their contexts together, as JSON; in memory three times as much. Contexts may be a hundred times as large as usual ones.
+const CAPACITY_BYTES: usize = 32 * 1024 * 1024;
 
 /// One saga as it stands in the database at `revision`.
 #[derive(Debug, Clone)]
@@ -23,6 +25,7 @@ pub(crate) struct Instance {
 #[derive(Debug, Default)]
 pub(crate) struct SagaCache {
     sagas: HashMap<Uuid, Instance>,
+    context_bytes: usize,
 }
 
 impl SagaCache {
@@ -31,26 +34,31 @@ impl SagaCache {
     }
 
     pub(crate) fn take(&mut self, id: Uuid) -> Option<Instance> {
-        self.sagas.remove(&id)
+        let instance = self.sagas.remove(&id)?;
+        self.context_bytes -= instance.state.context.bytes();
+        Some(instance)
     }
 
     /// Drops a saga that has been moved elsewhere since, by another replica or an operator. A timer would find that it is
     /// early, and a recovery that nothing is out, where only the state at hand is old.
     pub(crate) fn forget_older(&mut self, id: Uuid, revision: i32) {
         if self.sagas.get(&id).is_some_and(|instance| instance.revision < revision) {
-            self.sagas.remove(&id);
+            self.take(id);
         }
     }
 
     /// Keeps a saga; one that has ended is not needed any more.
     pub(crate) fn keep(&mut self, id: Uuid, instance: Instance) {
+        self.take(id);
         if instance.state.phase.has_ended() {
-            self.sagas.remove(&id);
             return;
         }
-        if self.sagas.len() >= CAPACITY {
+        let context_bytes = instance.state.context.bytes();
+        if self.sagas.len() >= CAPACITY || self.context_bytes + context_bytes > CAPACITY_BYTES {
             self.sagas.clear();
+            self.context_bytes = 0;
         }
+        self.context_bytes += context_bytes;
         self.sagas.insert(id, instance);
     }
 }
@@ -77,5 +85,22 @@ mod tests {
         }
         cache.forget_older(id, 4);
         assert!(!cache.contains(id));
+    }
+
+    #[test]
+    fn large_contexts_fill_it_sooner() {
+        let yaml = "saga: a\nversion: 1\nsteps:\n  - { step: one, command: s.v }\n";
+        let definition = Arc::new(Definition::parse(yaml).expect("it is in order"));
+        let input = Value::String("x".repeat(CAPACITY_BYTES / 4));
+        let mut cache = SagaCache::default();
+        let mut keep = |id: u128| {
+            let id = Uuid::from_u128(id);
+            let state = State::new(&definition, id, input.clone(), BTreeMap::new());
+            let definition = Arc::clone(&definition);
+            cache.keep(id, Instance { definition, state, revision: 1, traceparent: None, wake_at: None });
+            cache.sagas.len()
+        };
+        assert_eq!([keep(1), keep(2), keep(2), keep(3)], [1, 2, 2, 3], "one that is kept again counts once");
+        assert_eq!([keep(4), keep(5)], [1, 2], "there is no room for a fourth");
     }
 }

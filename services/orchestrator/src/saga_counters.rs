@@ -74,7 +74,7 @@ pub(crate) fn ended(definition: &str, ending: Ending, took_seconds: f64) {
 }
 
 /// These commands are on their way.
-pub(crate) fn sent(subject: &str, commands: &[Command]) {
+pub(crate) fn sent(subject: &str, commands: &[&Command]) {
     let labels = BySubject { subject: subject.to_owned() };
     COUNTERS.sent.get_or_create(&labels).inc_by(commands.len() as u64);
     let again = commands.iter().filter(|command| command.attempt > 1).count();

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::Context as _;
 use makegood_contracts::{command::Direction, orchestrator::StartSaga, reply::Outcome};
-use makegood_saga::{event::Event, state::State};
-use serde_json::{Map, Value, json};
+use makegood_saga::{context::Context, event::Event, state::State};
+use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -81,7 +81,7 @@ pub(crate) async fn load(
 }
 
 /// The outputs of done steps, from the log: with the input they are the context.
-async fn load_outputs(conn: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<HashMap<Uuid, Map<String, Value>>> {
+async fn load_outputs(conn: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<HashMap<Uuid, Context>> {
     let rows: Vec<(Uuid, sqlx::types::Json<Event>)> = sqlx::query_as(
         r"select saga_id, event from saga_log
           where saga_id = any($1) and saga_id between $2 and $3 order by saga_id, revision",
@@ -92,7 +92,7 @@ async fn load_outputs(conn: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<H
     .fetch_all(conn)
     .await
     .context("loading saga logs")?;
-    let mut contexts: HashMap<Uuid, Map<String, Value>> = HashMap::new();
+    let mut contexts: HashMap<Uuid, Context> = HashMap::new();
     for (id, event) in rows {
         learn(contexts.entry(id).or_default(), event.0);
     }
@@ -100,12 +100,12 @@ async fn load_outputs(conn: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<H
 }
 
 /// What an event of the log adds to the context. A step is decided once, so the first output stands.
-pub(crate) fn learn(context: &mut Map<String, Value>, event: Event) {
+pub(crate) fn learn(context: &mut Context, event: Event) {
     match event {
         Event::Replied { step, direction: Direction::Do, outcome: Outcome::Done { output }, .. }
         | Event::Resolved { step, output, .. }
         | Event::StepSkipped { step, output, .. } => {
-            context.entry(step).or_insert(output);
+            context.add(step, output);
         }
         Event::Started
         | Event::Replied { .. }

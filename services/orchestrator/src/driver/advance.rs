@@ -10,6 +10,7 @@ use makegood_chassis::clock::DbClock;
 use makegood_contracts::{orchestrator::StartSaga, reply::Outcome};
 use makegood_messaging::at_hand::AtHand;
 use makegood_saga::{
+    context::Context,
     definition::Definition,
     effect::Effect,
     event::Event,
@@ -117,14 +118,14 @@ impl Advance {
                     Some(verdict)
                 }
                 None => {
-                    tracing::warn!(saga_id = %id, ?event, "an event for a saga that is not known");
+                    tracing::warn!(saga_id = %id, event = event.outline(), "an event for a saga that is not known");
                     None
                 }
             };
         }
         let mut moves = Vec::with_capacity(working.len());
         let mut early = Vec::new();
-        let mut outgoing = HashMap::new();
+        let mut outgoing = HashMap::with_capacity(working.len());
         for (id, one) in working {
             if stale.contains(&id) {
                 continue;
@@ -151,7 +152,6 @@ impl Advance {
             }
         };
         let mut lost = stale;
-        lost.extend(self.set_true_timers(cache, early).await?);
         for one in moves {
             if written.contains_key(&one.id) {
                 cache.keep(one.id, one.instance);
@@ -159,10 +159,12 @@ impl Advance {
                 lost.insert(one.id);
             }
         }
+        // Before anything else can fail: what is written is told.
         outgoing.retain(|id, _| !lost.contains(id));
         for (id, more) in outgoing {
             advanced.outgoing.merge(more.of_saga_that_took(written.get(&id).copied().flatten()));
         }
+        lost.extend(self.set_true_timers(cache, early).await?);
         Ok(open.into_iter().filter(|place| lost.contains(&events[*place].0)).collect())
     }
 
@@ -204,7 +206,7 @@ impl Advance {
             open.iter().map(|place| events[*place].0).filter(|id| !cache.contains(*id)).collect();
         missing.sort_unstable();
         missing.dedup();
-        let mut working = HashMap::new();
+        let mut working = HashMap::with_capacity(open.len());
         if !missing.is_empty() {
             let mut connection = self.connections.take().await?;
             let loaded = saga_store::load(&mut connection, &self.definitions, &missing).await?;
@@ -288,13 +290,13 @@ impl Working {
         match &moved.verdict {
             Verdict::Moved => self.log(event, &moved.effects)?,
             Verdict::Conflict(why) => {
-                tracing::error!(saga_id = %self.instance.state.saga_id, why, ?event, "a reply contradicts what was decided");
+                tracing::error!(saga_id = %self.instance.state.saga_id, why, event = event.outline(), "a reply contradicts what was decided");
                 self.log(event, &moved.effects)?;
             }
             // It is read anew, and then either makes sense or is told.
             Verdict::Unexpected(_) if self.is_from_cache => {}
             Verdict::Unexpected(why) => {
-                tracing::error!(saga_id = %self.instance.state.saga_id, why, ?event, "an event that cannot be");
+                tracing::error!(saga_id = %self.instance.state.saga_id, why, event = event.outline(), "an event that cannot be");
             }
             Verdict::Ignored | Verdict::Refused(_) => {}
         }
@@ -370,7 +372,7 @@ fn lazily(stored: Option<time::OffsetDateTime>, needed: Option<time::OffsetDateT
 fn placeholder() -> State {
     State {
         saga_id: Uuid::nil(),
-        context: serde_json::Map::new(),
+        context: Context::default(),
         phase: makegood_saga::state::Phase::Forward,
         stage: 0,
         steps: Vec::new(),

@@ -132,7 +132,7 @@ pub(crate) async fn get_saga(
         called_off: called_off(&instance.state),
         steps: steps(&instance.definition, &instance.state),
         timeline: timeline(&definitions, &instance, log)?,
-        context: Value::Object(instance.state.context.clone()),
+        context: json!(*instance.state.context),
     };
     Ok(([(http::header::ETAG, etag)], Json(detail)).into_response())
 }
@@ -199,9 +199,9 @@ fn timeline(definitions: &Definitions, instance: &Instance, log: Vec<LogRow>) ->
     let definition = &instance.definition;
     let mut then = instance.clone();
     let input = instance.state.context.get("input").cloned().unwrap_or_default();
-    then.state.context = Map::from_iter([("input".to_owned(), input)]);
+    then.state.context = Map::from_iter([("input".to_owned(), input)]).into();
     // Signals are not outputs of commands: they are known throughout.
-    for (name, value) in &instance.state.context {
+    for (name, value) in instance.state.context.iter() {
         if definition.index_of(name).is_some_and(|index| definition.command_at(index).is_none()) {
             then.state.context.insert(name.clone(), value.clone());
         }

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
-    page::Limit,
+    page::{After, Limit},
     problem::Problem,
 };
 use makegood_contracts::id::{AuditId, BulkOperationId, SagaId};
@@ -33,7 +33,8 @@ pub(crate) struct ListAudit {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit<50, 200>,
     /// The `next` of the page before.
-    after: Option<String>,
+    #[param(value_type = Option<String>)]
+    after: Option<After<AuditId>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,10 +88,6 @@ impl From<Row> for AuditEntry {
     }
 }
 
-fn audit_id(text: &str) -> Result<Uuid, Problem> {
-    text.parse::<AuditId>().map(|id| id.uuid()).map_err(|_| Problem::not_found("audit row", text))
-}
-
 fn bulk_operation_id(text: &str) -> Result<Uuid, Problem> {
     text.parse::<BulkOperationId>().map(|id| id.uuid()).map_err(|_| Problem::not_found("bulk operation", text))
 }
@@ -127,7 +124,7 @@ pub(crate) async fn list_audit(
     .bind(&query.actor)
     .bind(&query.action)
     .bind(query.bulk_operation.as_deref().map(bulk_operation_id).transpose()?)
-    .bind(query.after.as_deref().map(audit_id).transpose()?)
+    .bind(query.after.map(|After(last)| last.uuid()))
     .bind(query.limit.rows_to_read())
     .fetch_all(&mut *tx)
     .await?;

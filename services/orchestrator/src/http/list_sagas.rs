@@ -5,7 +5,7 @@ use axum::{Json, extract::State};
 use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
-    page::Limit,
+    page::{After, Limit},
     problem::Problem,
 };
 use makegood_contracts::id::SagaId;
@@ -43,7 +43,8 @@ pub(crate) struct ListSagas {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit<50, 200>,
     /// The `next` of the page before.
-    after: Option<String>,
+    #[param(value_type = Option<String>)]
+    after: Option<After<SagaId>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -159,7 +160,7 @@ pub(crate) async fn list_sagas(
         "state" => Problem::invalid("/state", why),
         _ => Problem::new(http::StatusCode::BAD_REQUEST, "invalid-query", "Invalid query", why),
     })?;
-    let after = query.after.as_deref().map(super::saga_id::parse).transpose()?;
+    let after = query.after.map(|After(last)| last.uuid());
     let definitions = admin.definitions.current().await?;
     let arguments = filter.arguments(caller.account, &definitions)?;
     let mut rows = select(&admin.http.db, arguments, after, query.limit.rows_to_read()).await?;

@@ -79,7 +79,7 @@ async fn operate<T>(
     let caller = post.caller.clone();
     let to_send = Arc::new(Mutex::new(Outgoing::default()));
     let sent = Arc::clone(&to_send);
-    let now = admin.http.clock.now();
+    let clock = admin.http.clock.clone();
     let answer = idempotency::once(&admin.http.db, post.claim.as_ref(), move |tx| {
         Box::pin(async move {
             if !ownership::is_of(tx, caller.account, id).await? {
@@ -91,7 +91,8 @@ async fn operate<T>(
                 actor: &caller.actor,
                 reason: &reason,
                 bulk_operation: None,
-                now,
+                // Now, and not when the request came: it may have waited for its key's turn, and a deadline counts from this.
+                now: clock.now(),
             };
             let (answer, outgoing) = act(&operator, tx, id, &conditions).await?;
             if let Ok(mut to_send) = sent.lock() {

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
-    page::Limit,
+    page::{After, Limit},
     problem::Problem,
 };
 use makegood_contracts::id::BulkOperationId;
@@ -22,7 +22,8 @@ pub(crate) struct ListBulkOperations {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit<50, 200>,
     /// The `next` of the page before.
-    after: Option<String>,
+    #[param(value_type = Option<String>)]
+    after: Option<After<BulkOperationId>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,7 +42,6 @@ pub(crate) async fn list_bulk_operations(
     Query(query): Query<ListBulkOperations>,
 ) -> Result<Json<BulkOperationPage>, Problem> {
     caller.require(Scope::Admin)?;
-    let after = query.after.as_deref().map(super::parse).transpose()?;
     let mut rows: Vec<Row> = sqlx::query_as(concat!(
         "select ",
         bulk_columns!(),
@@ -50,7 +50,7 @@ pub(crate) async fn list_bulk_operations(
     ))
     .bind(caller.account.id)
     .bind(caller.account.livemode)
-    .bind(after)
+    .bind(query.after.map(|After(last)| last.uuid()))
     .bind(query.limit.rows_to_read())
     .fetch_all(&admin.http.db)
     .await?;

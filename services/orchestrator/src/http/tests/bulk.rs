@@ -51,7 +51,7 @@ impl Shop {
 
     async fn work(&self) -> bool {
         let shelf = DefinitionShelf::new(self.db().clone());
-        work_batch(self.db(), &shelf, self.advance.clock.now()).await.expect("works").is_some()
+        work_batch(self.db(), &shelf, &self.advance.clock).await.expect("works").is_some()
     }
 }
 
@@ -140,7 +140,7 @@ async fn a_batch_that_a_crash_cuts_is_worked_again_and_nothing_twice() {
     sqlx::query("alter table audit rename to audit_of_another_name").execute(shop.db()).await.expect("alters");
     sqlx::query("update bulk_operation set next_at = now()").execute(shop.db()).await.expect("makes it due");
     let shelf = DefinitionShelf::new(shop.db().clone());
-    assert!(work_batch(shop.db(), &shelf, shop.advance.clock.now()).await.is_err());
+    assert!(work_batch(shop.db(), &shelf, &shop.advance.clock).await.is_err());
     assert_eq!(shop.bulk_operation(&started["id"]).await["done"], 0);
     sqlx::query("alter table audit_of_another_name rename to audit").execute(shop.db()).await.expect("alters");
     while shop.work_at_once().await {}
