@@ -5,7 +5,7 @@ pub(crate) const ROLES: [&str; 9] =
     ["order", "cart", "catalog", "inventory", "payment", "fulfillment", "orchestrator", "sandbox", "auditor"];
 
 /// The first prefix that fits decides.
-const SERVED_BY: [(&str, &str); 17] = [
+const SERVED_BY: [(&str, &str); 18] = [
     ("/v1/checkouts", "order"),
     ("/v1/orders", "order"),
     ("/v1/returns", "order"),
@@ -14,6 +14,7 @@ const SERVED_BY: [(&str, &str); 17] = [
     ("/v1/availability", "inventory"),
     ("/v1/admin/warehouses", "inventory"),
     ("/v1/admin/stock", "inventory"),
+    ("/v1/admin/holds", "inventory"),
     ("/v1/admin/ledger", "payment"),
     ("/v1/admin/payment_intents", "payment"),
     ("/v1/provider", "payment"),

@@ -32,6 +32,12 @@ pub(crate) struct CrossCheck {
     pub(crate) judge: fn(Option<&Value>, Option<&Value>) -> Option<Value>,
 }
 
+/// For a check whose second side is the sandbox. One that was never asked for anything is not the provider of this deployment, and what ours say
+/// is another one's to confirm: every id is older than the highest.
+const SINCE_SANDBOX_IS_USED: &str = r"
+    select case when exists (select from provider_operation) then '00000000-0000-0000-0000-000000000000'
+                else 'ffffffff-ffff-ffff-ffff-ffffffffffff' end::uuid";
+
 /// All of them.
 pub(crate) const CROSS_CHECKS: &[CrossCheck] = &[
     accepted_checkouts_have_their_saga::CHECK,

@@ -3,7 +3,7 @@
 mod carrier_callbacks;
 mod get_shipment;
 mod list_shipments;
-mod shipment_view;
+pub(crate) mod shipment_view;
 
 use axum::{
     Router,

@@ -10,6 +10,7 @@ use anyhow::Context;
 use makegood_contracts::id::ShipmentId;
 use makegood_messaging::worker::Worker;
 use sqlx::PgPool;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
@@ -94,12 +95,12 @@ async fn hand_over_one_by_one(db: &PgPool, carrier: &Carrier, claimed: &[Claimed
             Ok(Answer::Refused(reason)) => {
                 unanswered = 0;
                 tracing::error!(shipment.id = %shipment.id, reason, "the carrier refuses a shipment");
-                put_off(db, shipment, Some(&reason), claim.is_first_offer).await?;
+                put_off(db, claim, Some(&reason), claim.is_first_offer).await?;
             }
             Err(error) => {
                 unanswered += 1;
                 // Not among those that it was claimed with the next time.
-                put_off(db, shipment, None, false).await?;
+                put_off(db, claim, None, false).await?;
                 if unanswered == MAX_UNANSWERED {
                     return Err(error);
                 }
@@ -115,11 +116,13 @@ struct Claimed {
     shipment: OfferedShipment,
     /// It was offered to nobody before, so a refusal means that the carrier has nothing of it.
     is_first_offer: bool,
+    /// The end of this process's lease, by which it knows that nobody has claimed it since.
+    leased_until: OffsetDateTime,
 }
 
 /// Leases what is due. Rows that somebody has locked are being decided or claimed by others.
 async fn claim_due(db: &PgPool) -> anyhow::Result<Vec<Claimed>> {
-    let rows: Vec<(Uuid, String, bool)> = sqlx::query_as(
+    let rows: Vec<(Uuid, String, bool, OffsetDateTime)> = sqlx::query_as(
         r"
         with due as (
             select id, offered_at is null as is_first_offer from shipment
@@ -132,7 +135,7 @@ async fn claim_due(db: &PgPool) -> anyhow::Result<Vec<Claimed>> {
         set handover_due_at = now() + make_interval(secs => $2), offered_at = coalesce(s.offered_at, now())
         from due
         where s.id = due.id
-        returning s.id, s.shipping_method, due.is_first_offer
+        returning s.id, s.shipping_method, due.is_first_offer, s.handover_due_at
         ",
     )
     .bind(OFFER_MAX)
@@ -142,9 +145,9 @@ async fn claim_due(db: &PgPool) -> anyhow::Result<Vec<Claimed>> {
     .context("claiming released shipments")?;
     Ok(rows
         .into_iter()
-        .map(|(id, shipping_method, is_first_offer)| {
+        .map(|(id, shipping_method, is_first_offer, leased_until)| {
             let shipment = OfferedShipment { id: ShipmentId::from_uuid(id), shipping_method };
-            Claimed { shipment, is_first_offer }
+            Claimed { shipment, is_first_offer, leased_until }
         })
         .collect())
 }
@@ -175,25 +178,22 @@ async fn mark_handed_over(db: &PgPool, shipments: &[OfferedShipment]) -> anyhow:
 
 /// A shipment that was refused, or not answered, does not come back before everything else had its turn. One of which the carrier
 /// certainly has nothing can be cancelled meanwhile, as if it had never been offered. A refusal stands until the carrier takes it, or
-/// it is cancelled; of one that it took before, it means nothing.
-async fn put_off(
-    db: &PgPool,
-    shipment: &OfferedShipment,
-    refusal: Option<&str>,
-    carrier_has_nothing: bool,
-) -> anyhow::Result<()> {
+/// it is cancelled; of one that it took before, it means nothing. Where the lease has ended and another process has claimed it, that one
+/// may be offering it at this moment, and its word counts.
+async fn put_off(db: &PgPool, claim: &Claimed, refusal: Option<&str>, carrier_has_nothing: bool) -> anyhow::Result<()> {
     sqlx::query(
         r"
         update shipment
         set handover_due_at = now() + make_interval(secs => $2), carrier_refusal = case when handed_over_at is null then coalesce($4, carrier_refusal) end,
             offered_at = case when $3 and handed_over_at is null then null else offered_at end
-        where id = $1 and state = 'released'
+        where id = $1 and state = 'released' and handover_due_at = $5
         ",
     )
-    .bind(shipment.id.uuid())
+    .bind(claim.shipment.id.uuid())
     .bind(SILENCE_SECONDS)
     .bind(carrier_has_nothing)
     .bind(refusal)
+    .bind(claim.leased_until)
     .execute(db)
     .await
     .context("putting off a shipment that the carrier did not take")?;

@@ -15,8 +15,24 @@ use sqlx::PgPool;
 const EVERY: Duration = Duration::from_secs(60);
 /// More than anybody needs to know exactly.
 const COUNTED_AT_MOST: i64 = 10_000;
-/// A carrier that is away for less has got everything before anybody could do something about it.
-const UNANSWERED_SECONDS: f64 = 900.0;
+
+/// The condition for a parcel that the carrier will not have.
+macro_rules! is_refused {
+    () => {
+        "carrier_refusal is not null and state = 'released'"
+    };
+}
+pub(crate) use is_refused;
+
+/// The condition for a parcel that the carrier says nothing of. One that is away for less than 15 minutes has got everything before anybody
+/// could do something about it.
+macro_rules! is_unanswered {
+    () => {
+        "handover_due_at is not null and offered_at < now() - interval '15 minutes' and handed_over_at is null \
+         and carrier_refusal is null"
+    };
+}
+pub(crate) use is_unanswered;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -55,19 +71,14 @@ pub(crate) async fn keep_counting(worker: Worker) -> anyhow::Result<()> {
 
 /// Those that the carrier refused, and those that it does not answer for.
 pub(crate) async fn count(db: &PgPool) -> Result<(i64, i64), sqlx::Error> {
-    sqlx::query_as(
-        r"
-        select (select count(*) from (select from shipment where carrier_refusal is not null and state = 'released' limit $1) as refused),
-               (select count(*) from (
-                    select from shipment
-                    where handover_due_at is not null and offered_at < now() - make_interval(secs => $2)
-                      and handed_over_at is null and carrier_refusal is null
-                    limit $1
-                ) as unanswered)
-        ",
-    )
+    sqlx::query_as(concat!(
+        "select (select count(*) from (select from shipment where ",
+        is_refused!(),
+        " limit $1) as refused), (select count(*) from (select from shipment where ",
+        is_unanswered!(),
+        " limit $1) as unanswered)"
+    ))
     .bind(COUNTED_AT_MOST)
-    .bind(UNANSWERED_SECONDS)
     .fetch_one(db)
     .await
 }

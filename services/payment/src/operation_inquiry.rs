@@ -123,7 +123,7 @@ async fn settle_each(cashier: &Cashier, verdicts: &[Verdict]) -> anyhow::Result<
 }
 
 /// Forgets callbacks that nobody repeats any more.
-async fn forget_callbacks(db: &PgPool) -> Result<u64, sqlx::Error> {
+pub async fn forget_callbacks(db: &PgPool) -> Result<u64, sqlx::Error> {
     let forgotten = sqlx::query(
         r"delete from provider_callback
           where event_id in (select event_id from provider_callback where received_at < now() - make_interval(days => $1)

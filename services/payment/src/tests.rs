@@ -8,6 +8,7 @@ mod voids;
 
 mod authentication;
 mod callbacks;
+mod inquiries;
 mod unknown_outcomes;
 
 mod ledger_is_append_only;

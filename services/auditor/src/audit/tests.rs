@@ -204,3 +204,18 @@ async fn a_saga_that_is_past_the_time_for_which_it_is_kept_is_not_missed() {
     assert_eq!(books.broken().await, [""; 0]);
     books.drop().await;
 }
+
+/// Where the shop's own provider is asked, the sandbox has nothing; where the sandbox is, a shop may sell in live mode too.
+#[tokio::test]
+async fn the_sandbox_confirms_payments_of_either_mode_where_it_is_the_provider_at_all() {
+    let books = Books::create().await;
+    books
+        .execute("payment", "update payment_intent set livemode = true; update payment_operation set livemode = true")
+        .await;
+    assert_eq!(books.broken().await, [""; 0]);
+    books.execute("sandbox", "delete from charge").await;
+    assert_eq!(books.broken().await, ["provider_books_equal_ours"]);
+    books.execute("sandbox", "delete from provider_operation").await;
+    assert_eq!(books.broken().await, [""; 0], "nobody has ever asked it for anything");
+    books.drop().await;
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::CrossCheck;
+use super::{CrossCheck, SINCE_SANDBOX_IS_USED};
 use crate::side::Side;
 
 /// Ours are read first, and a row of ours is committed before its request leaves: one that only the provider knows, twice,
@@ -15,7 +15,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
         service: "payment",
         sql: r"
             select operation_id, jsonb_build_object('kind', kind, 'state', state, 'amount_minor', amount_minor)
-            from payment_operation where not livemode order by operation_id
+            from payment_operation order by operation_id
         ",
     },
     second: Side {
@@ -25,7 +25,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             from provider_operation order by operation_id
         ",
     },
-    second_kept_since: None,
+    second_kept_since: Some(SINCE_SANDBOX_IS_USED),
     judge,
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::CrossCheck;
+use super::{CrossCheck, SINCE_SANDBOX_IS_USED};
 use crate::side::Side;
 
 /// Ours are read first. While a request to the provider is undecided, its books may be ahead of ours: such a payment is not
@@ -17,7 +17,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             select i.authorization_id, jsonb_build_object('intent', i.id, 'state', i.state, 'amount_minor', i.amount_minor,
                 'captured_minor', i.captured_minor, 'refunded_minor', i.refunded_minor, 'currency', i.currency)
             from payment_intent i
-            where i.authorization_id is not null and not i.livemode
+            where i.authorization_id is not null
               and not exists (select from payment_operation o where o.intent_id = i.id and o.ask_at is not null)
             order by i.authorization_id
         ",
@@ -30,7 +30,7 @@ pub(super) const CHECK: CrossCheck = CrossCheck {
             from charge order by authorization_id
         ",
     },
-    second_kept_since: None,
+    second_kept_since: Some(SINCE_SANDBOX_IS_USED),
     judge,
 };
 

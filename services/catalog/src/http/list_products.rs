@@ -1,14 +1,16 @@
 //! `GET /v1/products`.
 
-use axum::{Json, extract::State, http::StatusCode};
+use std::str::FromStr;
+
+use axum::{Json, extract::State};
 use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
     http::HttpContext,
-    page::Limit,
+    page::{After, Limit},
     problem::Problem,
 };
-use makegood_contracts::catalog::check_sku;
+use makegood_contracts::catalog::{SkuError, check_sku};
 use serde::{Deserialize, Serialize};
 
 use super::product_json::ProductJson;
@@ -23,7 +25,20 @@ pub(super) struct ListProducts {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit<50, 200>,
     /// The cursor that the page before gave as `next`.
-    after: Option<String>,
+    #[param(value_type = Option<String>)]
+    after: Option<After<LastSku>>,
+}
+
+/// The last SKU of the page before.
+#[derive(Debug)]
+struct LastSku(String);
+
+impl FromStr for LastSku {
+    type Err = SkuError;
+
+    fn from_str(text: &str) -> Result<Self, SkuError> {
+        check_sku(text).map(|()| Self(text.to_owned()))
+    }
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -45,14 +60,8 @@ pub(super) async fn list_products(
     Query(query): Query<ListProducts>,
 ) -> Result<Json<ProductPage>, Problem> {
     caller.require(Scope::Storefront)?;
-    if let Some(after) = &query.after {
-        check_sku(after).map_err(|_| {
-            let detail = "`after` is no cursor of a page before.";
-            Problem::new(StatusCode::BAD_REQUEST, "invalid-query", "Invalid query", detail)
-        })?;
-    }
     // No SKU sorts before the empty text.
-    let after = query.after.as_deref().unwrap_or("");
+    let after = query.after.as_ref().map_or("", |After(LastSku(sku))| sku);
     let mut page = load_page(&context.db, caller.account, after, query.limit.rows_to_read()).await?;
     let next = query.limit.cut(&mut page, |last| last.product.sku().to_owned());
     let data = page.iter().map(|found| ProductJson::of(&found.product, found.version)).collect();

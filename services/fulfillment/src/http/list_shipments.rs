@@ -1,4 +1,5 @@
-//! `GET /v1/admin/shipments?order_id=`: the shipments of an order; with `refused=true`, those that the carrier refuses.
+//! `GET /v1/admin/shipments?order_id=`: the shipments of an order; with `refused=true` or `unanswered=true`, those that the carrier refuses
+//! or says nothing of.
 
 use axum::extract::State;
 use makegood_chassis::{
@@ -21,6 +22,8 @@ pub(crate) struct ListShipments {
     order_id: Option<OrderId>,
     /// Instead: those that the carrier refuses, the 200 oldest.
     refused: Option<bool>,
+    /// Instead: those that the carrier has not answered for since it was offered them 15 minutes ago, the 200 oldest.
+    unanswered: Option<bool>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -29,10 +32,10 @@ pub(crate) struct Shipments {
     data: Vec<Shipment>,
 }
 
-/// Lists the shipments of an order, or those that the carrier refuses.
+/// Lists the shipments of an order, or those that the carrier has not taken.
 #[utoipa::path(
     operation_id = "list_shipments", get, path = "/v1/admin/shipments", tag = "fulfillment", params(ListShipments),
-    responses((status = 200, body = Shipments), (status = 422, description = "Neither an order nor `refused=true`, or both"))
+    responses((status = 200, body = Shipments), (status = 422, description = "None of the three, or several"))
 )]
 pub(crate) async fn handle(
     State(http): State<HttpContext>,
@@ -40,11 +43,14 @@ pub(crate) async fn handle(
     Query(query): Query<ListShipments>,
 ) -> Result<axum::Json<Shipments>, Problem> {
     caller.require(Scope::Server)?;
-    let which = match (query.order_id, query.refused) {
-        (Some(order_id), None | Some(false)) => Which::OfOrder(order_id),
-        (None, Some(true)) => Which::Refused,
-        (None, None | Some(false)) | (Some(_), Some(true)) => {
-            return Err(Problem::invalid("/order_id", "Give `order_id`, or `refused=true`."));
+    let is_wanted = |flag: Option<bool>| flag == Some(true);
+    let which = match (query.order_id, is_wanted(query.refused), is_wanted(query.unanswered)) {
+        (Some(order_id), false, false) => Which::OfOrder(order_id),
+        (None, true, false) => Which::Refused,
+        (None, false, true) => Which::Unanswered,
+        _ => {
+            let detail = "Give one of `order_id`, `refused=true` and `unanswered=true`.";
+            return Err(Problem::invalid("/order_id", detail));
         }
     };
     let data = shipment_view::find(&http.db, caller.account, which).await?;

@@ -9,6 +9,8 @@ use sqlx::{PgPool, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::untaken::{is_refused, is_unanswered};
+
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Shipment {
     #[schema(value_type = String, example = "shp_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f")]
@@ -68,6 +70,19 @@ macro_rules! shipment_columns {
     };
 }
 
+/// A shop's shipments of which this holds, the oldest first.
+macro_rules! untaken_shipments {
+    ($condition:expr) => {
+        concat!(
+            "select ",
+            shipment_columns!(),
+            " from shipment where account_id = $1 and livemode = $2 and ",
+            $condition,
+            " order by id limit $3"
+        )
+    };
+}
+
 /// Which shipments are wanted; each has its index.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Which {
@@ -75,17 +90,23 @@ pub(crate) enum Which {
     One(ShipmentId),
     /// Those that the carrier refused.
     Refused,
+    /// Those that it does not answer for.
+    Unanswered,
 }
 
-/// So many of those that the carrier refused are shown; the others come when these are mended.
-const REFUSED_MAX: i64 = 200;
+/// So many of those that the carrier has not taken are shown; the others come when these are mended.
+const UNTAKEN_MAX: i64 = 200;
+
+const REFUSED: &str = untaken_shipments!(is_refused!());
+const UNANSWERED: &str = untaken_shipments!(is_unanswered!());
 
 /// A shop's shipments, the oldest first.
 pub(crate) async fn find(db: &PgPool, account: Account, which: Which) -> Result<Vec<Shipment>, sqlx::Error> {
     let (order_id, id) = match which {
         Which::OfOrder(order_id) => (Some(order_id.uuid()), None),
         Which::One(id) => (None, Some(id.uuid())),
-        Which::Refused => return find_refused(db, account).await,
+        Which::Refused => return find_untaken(db, account, REFUSED).await,
+        Which::Unanswered => return find_untaken(db, account, UNANSWERED).await,
     };
     let rows: Vec<Row> = sqlx::query_as(concat!(
         "select ",
@@ -101,18 +122,9 @@ pub(crate) async fn find(db: &PgPool, account: Account, which: Which) -> Result<
     Ok(rows.into_iter().map(Shipment::from).collect())
 }
 
-async fn find_refused(db: &PgPool, account: Account) -> Result<Vec<Shipment>, sqlx::Error> {
-    let rows: Vec<Row> = sqlx::query_as(concat!(
-        "select ",
-        shipment_columns!(),
-        " from shipment where account_id = $1 and livemode = $2 and carrier_refusal is not null and state = 'released'
-          order by id limit $3"
-    ))
-    .bind(account.id)
-    .bind(account.livemode)
-    .bind(REFUSED_MAX)
-    .fetch_all(db)
-    .await?;
+async fn find_untaken(db: &PgPool, account: Account, sql: &'static str) -> Result<Vec<Shipment>, sqlx::Error> {
+    let rows: Vec<Row> =
+        sqlx::query_as(sql).bind(account.id).bind(account.livemode).bind(UNTAKEN_MAX).fetch_all(db).await?;
     Ok(rows.into_iter().map(Shipment::from).collect())
 }
 

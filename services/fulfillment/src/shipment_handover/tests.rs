@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
-use makegood_testing::TestDatabase;
+use makegood_testing::{SHOP, TestDatabase};
 use serde_json::Value;
 
 use super::*;
 use crate::{
     MIGRATOR,
     commands::tests::{create, release},
+    http::shipment_view::{self, Which},
     invariants::INVARIANTS,
     untaken,
 };
@@ -174,6 +175,57 @@ async fn what_the_carrier_never_took_can_still_be_cancelled() {
     test_carrier.answers(|_| StatusCode::OK);
     assert_eq!(hand_over_due(pool, &carrier).await.expect("accepted"), 2);
     assert_eq!(untaken::count(pool).await.expect("counts"), (0, 0), "what it took is refused no more");
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+/// What is counted for the alert is what the lists show.
+#[tokio::test]
+async fn whoever_is_called_for_an_untaken_parcel_finds_it() {
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
+    let (refused, unanswered) = (Uuid::now_v7(), Uuid::now_v7());
+    let listed = async || {
+        let mut orders = Vec::new();
+        for which in [Which::Refused, Which::Unanswered] {
+            let found = shipment_view::find(pool, SHOP, which).await.expect("finds");
+            orders.push(found.len());
+        }
+        (orders[0], orders[1])
+    };
+    for saga in [refused, unanswered] {
+        create(pool, saga).await;
+    }
+    release(pool, &[refused]).await;
+    for claim in claim_due(pool).await.expect("claims") {
+        put_off(pool, &claim, Some("no such method"), claim.is_first_offer).await.expect("writes");
+    }
+    release(pool, &[unanswered]).await;
+    assert_eq!(claim_due(pool).await.expect("claims").len(), 2);
+    assert_eq!(listed().await, (2, 0), "the carrier has a quarter of an hour");
+    sqlx::query("update shipment set offered_at = offered_at - interval '16 minutes'")
+        .execute(pool)
+        .await
+        .expect("waits");
+    assert_eq!((listed().await, untaken::count(pool).await.expect("counts")), ((2, 2), (2, 2)));
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+/// Another process may be offering it, and the carrier be taking it, at this moment.
+#[tokio::test]
+async fn a_refusal_that_comes_after_the_lease_says_nothing_of_what_another_process_offers() {
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
+    let saga = Uuid::now_v7();
+    create(pool, saga).await;
+    release(pool, &[saga]).await;
+    let slow = claim_due(pool).await.expect("claims");
+    pass_time(pool, "61 s").await;
+    let quick = claim_due(pool).await.expect("claims");
+    assert_eq!((slow.len(), quick.len()), (2, 2));
+    put_off(pool, &slow[0], Some("no"), slow[0].is_first_offer).await.expect("writes");
+    assert_eq!((offered(pool).await, refusals(pool).await.len()), (2, 0), "the other one's offer stands");
+    put_off(pool, &quick[0], Some("no"), quick[0].is_first_offer).await.expect("writes");
+    assert_eq!((offered(pool).await, refusals(pool).await.len()), (2, 1), "it was not the first to offer it");
     database.verify_and_drop(INVARIANTS).await;
 }
 

@@ -1,11 +1,13 @@
 //! `GET /v1/admin/stock`: what lies where, and how much of it is spoken for, page by page.
 
+use std::str::FromStr;
+
 use axum::extract::State;
 use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
     http::HttpContext,
-    page::Limit,
+    page::{After, Limit},
     problem::Problem,
 };
 use makegood_contracts::{account::Account, catalog::check_sku};
@@ -21,7 +23,8 @@ pub(crate) struct ListStock {
     /// Only this SKU.
     sku: Option<String>,
     /// The `next` of the page before.
-    after: Option<String>,
+    #[param(value_type = Option<String>)]
+    after: Option<After<StockCursor>>,
     /// Rows a page.
     #[serde(default)]
     #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
@@ -48,7 +51,7 @@ pub(crate) struct Stock {
 /// Lists what is on hand and what of it is allocated, by SKU and warehouse.
 #[utoipa::path(
     operation_id = "list_stock", get, path = "/v1/admin/stock", tag = "inventory", params(ListStock),
-    responses((status = 200, body = StockPage), (status = 422, description = "A parameter cannot be used"))
+    responses((status = 200, body = StockPage), (status = 400, description = "`after` is no cursor of a page before"), (status = 422, description = "A parameter cannot be used"))
 )]
 pub(crate) async fn handle(
     State(http): State<HttpContext>,
@@ -59,24 +62,35 @@ pub(crate) async fn handle(
     if let Some(sku) = &query.sku {
         check_sku(sku).map_err(|error| Problem::invalid("/sku", error.to_string()))?;
     }
-    let after = query.after.as_deref().map(parse_cursor).transpose()?;
+    let after = query.after.map(|After(last)| last);
     let mut data = page(&http.db, caller.account, query.sku.as_deref(), after, query.limit.rows_to_read()).await?;
     let next = query.limit.cut(&mut data, |last| format!("{}/{}", last.sku, last.warehouse));
     Ok(axum::Json(StockPage { data, next }))
 }
 
 /// `<sku>/<warehouse>`: neither may contain a slash.
-fn parse_cursor(text: &str) -> Result<(&str, &str), Problem> {
-    text.split_once('/')
-        .filter(|(sku, warehouse)| check_sku(sku).is_ok() && is_warehouse_code(warehouse))
-        .ok_or_else(|| Problem::invalid("/after", "Send the `next` of the page before, unchanged."))
+#[derive(Debug)]
+struct StockCursor {
+    sku: String,
+    warehouse: String,
+}
+
+impl FromStr for StockCursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.split_once('/')
+            .filter(|(sku, warehouse)| check_sku(sku).is_ok() && is_warehouse_code(warehouse))
+            .map(|(sku, warehouse)| Self { sku: sku.to_owned(), warehouse: warehouse.to_owned() })
+            .ok_or(())
+    }
 }
 
 async fn page(
     db: &PgPool,
     account: Account,
     sku: Option<&str>,
-    after: Option<(&str, &str)>,
+    after: Option<StockCursor>,
     limit: i64,
 ) -> Result<Vec<Stock>, sqlx::Error> {
     sqlx::query_as(
@@ -94,8 +108,8 @@ async fn page(
     .bind(account.id)
     .bind(account.livemode)
     .bind(sku)
-    .bind(after.map(|(sku, _)| sku))
-    .bind(after.map(|(_, warehouse)| warehouse))
+    .bind(after.as_ref().map(|last| &last.sku))
+    .bind(after.as_ref().map(|last| &last.warehouse))
     .bind(limit)
     .fetch_all(db)
     .await

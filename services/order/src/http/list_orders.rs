@@ -4,7 +4,7 @@ use axum::extract::State;
 use makegood_chassis::{
     auth::{Caller, Scope},
     extract::Query,
-    page::Limit,
+    page::{After, Limit},
     problem::Problem,
 };
 use makegood_contracts::{account::Account, id::OrderId};
@@ -31,7 +31,7 @@ pub(super) struct Filter {
     limit: Limit<20, 100>,
     /// The `next` of the page before.
     #[param(value_type = Option<String>)]
-    after: Option<OrderId>,
+    after: Option<After<OrderId>>,
 }
 
 /// A page of orders.
@@ -77,8 +77,8 @@ async fn page(db: &PgPool, account: Account, filter: &Filter) -> Result<Vec<Orde
     if let Some(status) = &filter.status {
         query.push(" and status = ").push_bind(status);
     }
-    if let Some(after) = filter.after {
-        query.push(" and id < ").push_bind(after.uuid());
+    if let Some(After(last)) = filter.after {
+        query.push(" and id < ").push_bind(last.uuid());
     }
     query.push(" order by id desc limit ").push_bind(filter.limit.rows_to_read());
     query.build_query_as().fetch_all(db).await

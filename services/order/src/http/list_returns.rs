@@ -4,7 +4,7 @@ use axum::extract::State;
 use makegood_chassis::{
     auth::{Caller, Scope},
     extract::{Path, Query},
-    page::Limit,
+    page::{After, Limit},
     problem::Problem,
 };
 use makegood_contracts::id::{OrderId, ReturnId};
@@ -24,7 +24,7 @@ pub(super) struct Page {
     limit: Limit<20, 100>,
     /// The `next` of the page before.
     #[param(value_type = Option<String>)]
-    after: Option<ReturnId>,
+    after: Option<After<ReturnId>>,
 }
 
 /// A page of returns.
@@ -69,7 +69,7 @@ pub(super) async fn list_returns(
           where order_return.order_id = $1 and ($2::uuid is null or order_return.id < $2) order by order_return.id desc limit $3"
     ))
     .bind(id)
-    .bind(page.after.map(|after| after.uuid()))
+    .bind(page.after.map(|After(last)| last.uuid()))
     .bind(page.limit.rows_to_read())
     .fetch_all(&shared.http.db)
     .await?;

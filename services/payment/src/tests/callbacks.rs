@@ -13,7 +13,7 @@ use super::world::{World, key};
 use crate::operation::id_of_step;
 
 /// Posts a callback, signed with the shared key at a time so many seconds from now.
-async fn post(world: &World, body: &str, seconds_from_now: i64) -> u16 {
+pub(super) async fn post(world: &World, body: &str, seconds_from_now: i64) -> u16 {
     let now: i64 =
         sqlx::query_scalar("select extract(epoch from now())::bigint").fetch_one(&world.db).await.expect("a time");
     let signed_at = now + seconds_from_now;
