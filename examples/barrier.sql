@@ -2,7 +2,7 @@
 --
 --   select barrier_claim(key)             null: the command is new, so run it. Otherwise what it was answered: answer that.
 --   …the effect, in the same transaction…
---   select barrier_decide(key, outcome)   stores the answer.
+--   select barrier_decide(key, outcome)   stores the answer. A `failed` is none: roll back instead, or no attempt runs again.
 --
 -- Rolled back together, committed together: there is no effect without its row here, and no row without its effect.
 
@@ -49,10 +49,15 @@ begin
     return null;
 end $$;
 
-create or replace function barrier_decide(key jsonb, decided jsonb) returns void language sql as $$
+create or replace function barrier_decide(key jsonb, decided jsonb) returns void language plpgsql as $$
+begin
+    -- Stored, it would be the answer to each further attempt.
+    if decided ->> 'status' = 'failed' then
+        raise exception 'a failure is not stored: roll back what the command did, and answer it';
+    end if;
     update barrier set outcome = decided
-    where (saga_id, step, direction) = ((key ->> 'saga_id')::uuid, key ->> 'step', key ->> 'direction')
-$$;
+    where (saga_id, step, direction) = ((key ->> 'saga_id')::uuid, key ->> 'step', key ->> 'direction');
+end $$;
 
 -- Whether a message is no array of commands. Then it is a dead letter by now, and may be acked.
 create or replace function park_if_unreadable(subject text, body bytea) returns boolean language plpgsql as $$

@@ -18,8 +18,10 @@ PATHS = {
     "/v1/orders": "order",
     "/v1/returns": "order",
     "/v1/products": "catalog",
+    "/v1/products:import": "catalog",
     "/v1/availability": "inventory",
     "/v1/admin/stock": "inventory",
+    "/v1/admin/holds": "inventory",
     "/v1/admin/warehouses": "inventory",
     "/v1/admin/payment_intents": "payment",
     "/v1/admin/ledger": "payment",
@@ -226,9 +228,14 @@ def only_the_migration_is_administrator(r):
 def references_resolve(r):
     made = {plain_name(name): set(secret["data"]) for name, secret in r.of("Secret").items()}
     papers = (r.root / "k8s/README.md").read_text()
+    jobs = r.of("Job")
     for name, template, container in r.pods():
         settings = [r.of("ConfigMap").get(f["configMapRef"]["name"]) for f in container.get("envFrom", []) if "configMapRef" in f]
-        if len(settings) != 1 or settings[0] is None or not ADDRESSES <= set(settings[0]["data"]):
+        if name in jobs:
+            # Its name says the content, and a Job whose template changes is refused.
+            if settings:
+                yield f"{name}: a Job that is given a ConfigMap cannot be applied again once a setting has changed"
+        elif len(settings) != 1 or settings[0] is None or not ADDRESSES <= set(settings[0]["data"]):
             yield f"{name}: is not given the settings, with {', '.join(sorted(ADDRESSES))} among them"
         refs = [(secret_key(e), e["valueFrom"]["secretKeyRef"].get("optional")) for e in container.get("env", []) if secret_key(e)]
         mounted = {plain_name(v["secret"]["secretName"]) for v in template["spec"].get("volumes", []) if "secret" in v}

@@ -85,6 +85,12 @@ BREAKAGES = [
         DATABASES,
     ),
     ("no settings", "local", lambda r: container(r).pop("envFrom"), "references_resolve"),
+    (
+        "a Job that a setting changes",
+        "local",
+        lambda r: container(r, "Job", job(r)["metadata"]["name"])["envFrom"].append({"configMapRef": {"name": "makegood-settings"}}),
+        "references_resolve",
+    ),
     ("a missing ConfigMap", "local", lambda r: container(r)["envFrom"][0]["configMapRef"].update(name="other"), "references_resolve"),
     ("a missing Secret", "local", lambda r: secret_ref(r, "NATS_URL").update(name="makegood-databases"), "references_resolve"),
     ("a missing key", "local", lambda r: secret_ref(r, "NATS_URL").update(key="nats"), "references_resolve"),

@@ -41,6 +41,8 @@ async def handle(db, js, message):
                     outcome = await value(db, "select barrier_claim(%s)", Jsonb(key))
                     if outcome is None:
                         outcome = await COMMANDS[message.subject](db, key, item["payload"])
+                        if outcome["status"] == "failed":
+                            raise psycopg.Rollback  # Nothing of it stays, the claim neither: the next attempt runs it.
                         await db.execute("select barrier_decide(%s, %s)", (Jsonb(key), Jsonb(outcome)))
             except Exception as error:  # What will fail again is a defect: the saga is parked, and an operator sees why.
                 logging.exception("%s cannot be done: %s", message.subject, key)

@@ -37,7 +37,8 @@ async function handle(db: Client, js: JetStreamClient, message: JsMsg): Promise<
       outcome = (await db.query("select barrier_claim($1) as outcome", [key])).rows[0].outcome;
       if (!outcome) {
         outcome = await COMMANDS.get(message.subject)!(db, key, payload);
-        await db.query("select barrier_decide($1, $2)", [key, outcome]);
+        if (outcome.status === "failed") await db.query("rollback to command"); // The claim too: the next attempt runs it.
+        else await db.query("select barrier_decide($1, $2)", [key, outcome]);
       }
     } catch (error) {
       await db.query("rollback to command"); // Where the connection is lost this fails too, and all of it comes again.

@@ -43,6 +43,7 @@ async fn steps_in_python_and_typescript_take_effect_once_or_not_at_all() {
     undone_before_it_was_done(&system, "loyalty.award_points", "loyalty.revoke_points").await;
     undone_before_it_was_done(&system, "giftwrap.wrap_gift", "giftwrap.unwrap_gift").await;
     assert_eq!(effects(&system).await, (GIFTS + 1, GIFTS + 1), "after an undoing that came first");
+    a_failure_is_not_stored(&system).await;
     say_everything_again(&system).await;
     assert_eq!(effects(&system).await, (GIFTS + 1, GIFTS + 1), "after everything was said again");
 
@@ -141,6 +142,15 @@ async fn undone_before_it_was_done(system: &System, action: &str, undo: &str) {
 
 fn replies(messages: &[Said]) -> Vec<Reply> {
     messages.iter().flat_map(|said| serde_json::from_slice::<Vec<Reply>>(&said.body).expect("replies")).collect()
+}
+
+/// It would be the answer to each further attempt.
+async fn a_failure_is_not_stored(system: &System) {
+    for participant in [LOYALTY, GIFTWRAP] {
+        let decide = r#"select barrier_decide('{}', '{"status": "failed", "detail": "busy", "retryable": true}')"#;
+        let stored = sqlx::query(decide).execute(&mut system.database(participant.service).await).await;
+        assert!(stored.is_err_and(|error| error.to_string().contains("roll back what the command did")));
+    }
 }
 
 /// Commands are said again without their deadline: late ones would not be begun, and here they shall be answered.
