@@ -40,6 +40,8 @@ begin
         insert into barrier (saga_id, step, direction, outcome)
         values (saga, action, 'do', '{"status": "refused", "code": "compensated", "detail": "the step was undone before it came"}')
         on conflict do nothing;
+        -- Whoever settles the action at this moment is waited for: then it is undone.
+        perform from barrier where (saga_id, step, direction) = (saga, action, 'do') for update;
         -- Nothing has taken effect, so there is nothing to undo.
         if (select outcome ->> 'status' from barrier where (saga_id, step, direction) = (saga, action, 'do')) = 'refused' then
             perform barrier_decide(key, done);
@@ -57,6 +59,24 @@ begin
     end if;
     update barrier set outcome = decided
     where (saga_id, step, direction) = ((key ->> 'saga_id')::uuid, key ->> 'step', key ->> 'direction');
+end $$;
+
+-- For a command that was answered `pending`, once somebody outside has decided: in the transaction of the effect. What it returns is to be sent
+-- to the command's `reply_to`; where that is not what was decided, roll the effect back. An action that was undone meanwhile stays undone.
+create or replace function barrier_settle(key jsonb, decided jsonb) returns jsonb language plpgsql as $$
+declare
+    known jsonb;
+begin
+    select outcome into known from barrier
+    where (saga_id, step, direction) = ((key ->> 'saga_id')::uuid, key ->> 'step', 'do') for update;
+    if known ->> 'status' is distinct from 'pending' then
+        return known;
+    end if;
+    if exists (select from barrier where (saga_id, step, direction) = ((key ->> 'saga_id')::uuid, key ->> 'step', 'undo')) then
+        decided := '{"status": "refused", "code": "compensated", "detail": "the step was undone before it was decided"}';
+    end if;
+    perform barrier_decide(key, decided);
+    return decided;
 end $$;
 
 -- Whether a message is no array of commands. Then it is a dead letter by now, and may be acked.

@@ -44,6 +44,7 @@ async fn steps_in_python_and_typescript_take_effect_once_or_not_at_all() {
     undone_before_it_was_done(&system, "giftwrap.wrap_gift", "giftwrap.unwrap_gift").await;
     assert_eq!(effects(&system).await, (GIFTS + 1, GIFTS + 1), "after an undoing that came first");
     a_failure_is_not_stored(&system).await;
+    what_is_pending_is_settled_once_and_not_after_its_undo(&system).await;
     say_everything_again(&system).await;
     assert_eq!(effects(&system).await, (GIFTS + 1, GIFTS + 1), "after everything was said again");
 
@@ -150,6 +151,34 @@ async fn a_failure_is_not_stored(system: &System) {
         let decide = r#"select barrier_decide('{}', '{"status": "failed", "detail": "busy", "retryable": true}')"#;
         let stored = sqlx::query(decide).execute(&mut system.database(participant.service).await).await;
         assert!(stored.is_err_and(|error| error.to_string().contains("roll back what the command did")));
+    }
+}
+
+/// Of a step that somebody outside decides: once, and never after it was undone.
+async fn what_is_pending_is_settled_once_and_not_after_its_undo(system: &System) {
+    let mut database = system.database("loyalty").await;
+    let mut ask = async |sql: &'static str, saga: Uuid, direction: &str, outcome: Value| -> Option<Value> {
+        let key = json!({"saga_id": saga, "step": "approval", "direction": direction});
+        let answer = sqlx::query_scalar(sql).bind(key).bind(outcome).fetch_one(&mut database).await;
+        answer.expect("it answers")
+    };
+    const CLAIM: &str = "select barrier_claim($1) from (select $2::jsonb) as unused";
+    const DECIDE: &str = "select null::jsonb from (select barrier_decide($1, $2)) as decided";
+    const SETTLE: &str = "select barrier_settle($1, $2)";
+    let (pending, done) = (json!({"status": "pending", "reason": "boss"}), json!({"status": "done"}));
+    for is_undone in [false, true] {
+        let saga = Uuid::now_v7();
+        assert_eq!(ask(CLAIM, saga, "do", Value::Null).await, None);
+        ask(DECIDE, saga, "do", pending.clone()).await;
+        assert_eq!(ask(CLAIM, saga, "do", Value::Null).await, Some(pending.clone()), "asked again, it says so again");
+        if is_undone {
+            assert_eq!(ask(CLAIM, saga, "undo", Value::Null).await, None, "it may have taken effect");
+            ask(DECIDE, saga, "undo", done.clone()).await;
+        }
+        let settled = ask(SETTLE, saga, "do", done.clone()).await.expect("an answer");
+        assert_eq!(settled["status"], if is_undone { "refused" } else { "done" });
+        let refused = json!({"status": "refused", "code": "no", "detail": "too late"});
+        assert_eq!(ask(SETTLE, saga, "do", refused).await, Some(settled), "the first decision stands");
     }
 }
 

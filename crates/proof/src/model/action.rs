@@ -119,7 +119,7 @@ impl Model {
             let answers: &[Answer] = match key.direction {
                 _ if !is_open => &[Answer::Done],
                 Direction::Do if book.action == Row::Pending => &[Answer::Pending],
-                Direction::Do if self.definition.command_at(key.step).is_some_and(|step| step.pending.is_some()) => {
+                Direction::Do if self.may_be_pending(key.step) => {
                     &[Answer::Done, Answer::Refused, Answer::Pending, Answer::Failed, Answer::Defect]
                 }
                 Direction::Do => &[Answer::Done, Answer::Refused, Answer::Failed, Answer::Defect],
@@ -137,6 +137,12 @@ impl Model {
                 actions.extend([Answer::Done, Answer::Refused].map(|answer| Action::Decide { step, answer }));
             }
         }
+    }
+
+    /// Those that say so, and `finally`, of which a definition cannot say it.
+    fn may_be_pending(&self, step: usize) -> bool {
+        let command = self.definition.command_at(step);
+        step == self.definition.steps.len() || command.is_some_and(|command| command.pending.is_some())
     }
 
     fn orchestrators_act(&self, world: &World, actions: &mut Vec<Action>) {

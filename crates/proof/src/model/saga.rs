@@ -22,6 +22,7 @@ impl Saga {
             step.attempt = 0;
             step.due = step.due.map(|_| LATER);
             step.pending_until = step.pending_until.map(|_| LATER);
+            step.needs_person = step.needs_person.take().map(|_| String::new());
         }
         state.reasons.truncate(1);
         for reason in state.reasons.iter_mut().chain(&mut state.called_off) {
@@ -55,6 +56,7 @@ impl Hash for Saga {
         state.stage.hash(hasher);
         for step in &state.steps {
             (step.status as u8, step.failures, step.due.is_some(), step.pending_until.is_some()).hash(hasher);
+            step.needs_person.is_some().hash(hasher);
         }
         for signal in state.signals.keys() {
             signal.hash(hasher);

@@ -122,6 +122,18 @@ steps:
   - { step: paid, command: s.paid, pivot: true, pending: s.tell_pending }
 ",
     ),
+    (
+        "no pivot",
+        "
+saga: no-pivot
+version: 1
+steps:
+  - parallel:
+      - { step: left, command: s.left, compensate: s.undo_left, retry: { attempts: 1 } }
+      - { step: right, command: s.right, compensate: s.undo_right, retry: { attempts: 2 } }
+finally: { command: s.close }
+",
+    ),
 ];
 
 pub(crate) fn parse(yaml: &str) -> Definition {
