@@ -20,7 +20,7 @@ pub(crate) fn shipped() -> Vec<(String, String)> {
 }
 
 /// One feature each.
-pub(crate) const SMALL: [(&str, &str); 8] = [
+pub(crate) const SMALL: [(&str, &str); 9] = [
     (
         "sequence",
         "
