@@ -70,8 +70,8 @@ mod tests {
             let (service, verb) = undo.split_once('.').expect("service.verb_noun");
             // One that calls the outside is registered as a call, whichever way it goes.
             let list = commands_of(service);
-            let is_registered = |call: &str| list.contains(&format!(".{call}(\"{verb}\""));
-            assert!(is_registered("undo") || is_registered("call"), "{undo} undoes something");
+            let mut undos = list.lines().filter(|line| line.contains(".undo(") || line.contains(".call("));
+            assert!(undos.any(|line| registers(line, verb)), "{undo} undoes something");
         }
         for service in ["cart", "inventory", "order", "payment", "fulfillment"] {
             let list = commands_of(service);
