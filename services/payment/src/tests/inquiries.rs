@@ -37,6 +37,7 @@ async fn a_callback_that_comes_while_its_operation_is_asked_about_has_it_asked_a
     let id = id_of_step(&key(saga, "authorize_payment", Direction::Do));
     let mut connection = world.db.acquire().await.expect("a connection");
     let pairs = store::readable_operations(&mut connection, &[id]).await.expect("reads");
+    drop(connection);
     let errands = pairs.into_iter().map(|(operation, intent)| Errand { operation, intent, ask_first: true }).collect();
     let verdicts = world.cashier.provider.carry_out(errands).await;
     let body = json!({ "event_id": "evt_1", "operation_id": id }).to_string();
