@@ -235,8 +235,9 @@ impl<'a> Played<'a> {
     fn feed(&mut self, event: &Event) -> Result<Option<String>, String> {
         self.events += 1;
         if self.events > MOST_EVENTS {
-            let waits = self.state.current_step(self.definition).unwrap_or_default();
-            return Err(format!("the saga did not come to rest within {MOST_EVENTS} events; it is at `{waits}`"));
+            let place = self.state.current_step(self.definition);
+            let place = place.map_or_else(String::new, |step| format!("; it is at `{step}`"));
+            return Err(format!("the saga did not come to rest within {MOST_EVENTS} events{place}"));
         }
         let before = self.state.condition();
         let moved = transition(self.definition, self.state.clone(), event, self.now);

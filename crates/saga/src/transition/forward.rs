@@ -289,8 +289,9 @@ impl Run<'_> {
 
     /// Turns a saga around that could not begin. Nothing of it was sent, and so nothing is undone, wherever its pivot is.
     pub(super) fn end_unbegun(&mut self, code: &str, detail: &str) -> Verdict {
-        let step = self.state.parked.take().map(|parked| parked.step).unwrap_or_default();
-        self.turn_around(Some(Reason { step, code: code.to_owned(), detail: detail.to_owned() }));
+        // Whoever asks has seen that it is parked.
+        let Some(parked) = self.state.parked.take() else { return Verdict::Ignored };
+        self.turn_around(Some(Reason { step: parked.step, code: code.to_owned(), detail: detail.to_owned() }));
         Verdict::Moved
     }
 

@@ -28,6 +28,17 @@ async fn two_unknown(world: &World) -> [Uuid; 2] {
     sagas
 }
 
+async fn settles_the_sound_one(world: &World, odd: Uuid, sound: Uuid) {
+    assert_eq!(world.inquire().await.len(), 1);
+    assert_eq!((world.state(odd).await, world.state(sound).await), ("processing".into(), "requires_capture".into()));
+}
+
+async fn settles_the_mended_one(world: World, odd: Uuid) {
+    assert_eq!(world.inquire().await.len(), 1, "it comes back once it is mended");
+    assert_eq!(world.state(odd).await, "requires_capture");
+    world.end().await;
+}
+
 /// The buyer authenticates just after the provider has said that it waits for them: the hint of it comes before that answer is written.
 #[tokio::test]
 async fn a_callback_that_comes_while_its_operation_is_asked_about_has_it_asked_again_at_once() {
@@ -55,12 +66,9 @@ async fn an_operation_that_cannot_be_read_holds_up_no_other() {
     let unchecked = "alter table payment_operation drop constraint payment_operation_kind";
     sqlx::query(unchecked).execute(&world.db).await.expect("lets any word in");
     execute(&world, "update payment_operation set kind = 'barter' where saga_id = $1", odd).await;
-    assert_eq!(world.inquire().await.len(), 1);
-    assert_eq!((world.state(odd).await, world.state(sound).await), ("processing".into(), "requires_capture".into()));
+    settles_the_sound_one(&world, odd, sound).await;
     execute(&world, "update payment_operation set kind = 'authorize' where saga_id = $1", odd).await;
-    assert_eq!(world.inquire().await.len(), 1, "it comes back once it is mended");
-    assert_eq!(world.state(odd).await, "requires_capture");
-    world.end().await;
+    settles_the_mended_one(world, odd).await;
 }
 
 #[tokio::test]
@@ -72,12 +80,9 @@ async fn an_operation_that_cannot_be_booked_holds_up_no_other() {
                   end $$; create trigger refuse before insert on transfer for each row execute function refuse()";
     sqlx::raw_sql(refuse).execute(&world.db).await.expect("refuses from now on");
     execute(&world, "insert into unbookable values ($1)", odd).await;
-    assert_eq!(world.inquire().await.len(), 1);
-    assert_eq!((world.state(odd).await, world.state(sound).await), ("processing".into(), "requires_capture".into()));
+    settles_the_sound_one(&world, odd, sound).await;
     execute(&world, "delete from unbookable where intent_id = $1", odd).await;
-    assert_eq!(world.inquire().await.len(), 1, "it comes back once it is mended");
-    assert_eq!(world.state(odd).await, "requires_capture");
-    world.end().await;
+    settles_the_mended_one(world, odd).await;
 }
 
 #[tokio::test]
