@@ -229,12 +229,40 @@ impl System {
         self.nats.restart().await.expect("NATS starts again");
     }
 
+    fn folder_of_stream(&self, stream: &str) -> PathBuf {
+        nats::store(self.folder.path()).join("jetstream/$G/streams").join(stream)
+    }
+
     /// A stream that is there and stores nothing: its folder is elsewhere, and it has just found that out by needing a new file.
     pub async fn break_stream(&self, stream: &str) {
-        let streams = nats::store(self.folder.path()).join("jetstream/$G/streams");
-        fs::rename(streams.join(stream), self.file("taken-away")).expect("the stream's folder can be taken away");
+        fs::rename(self.folder_of_stream(stream), self.file("taken-away"))
+            .expect("the stream's folder can be taken away");
         let purged = self.jetstream().await.purge(stream).await;
         assert!(purged.is_err(), "a purge needs a new file, and there is no folder for it");
+    }
+
+    /// Deletes a stream and leaves its consumers where the next one of its name finds them, with what they have read. The roles make
+    /// it a second later.
+    pub async fn delete_stream_but_not_its_consumers(&self, stream: &str) {
+        let (folder, kept) = (self.folder_of_stream(stream), self.folder("kept"));
+        let consumers = fs::read_dir(folder.join("obs")).expect("the stream has consumers");
+        for consumer in consumers.map(|consumer| consumer.expect("a consumer's folder").path()) {
+            let copy = kept.join(consumer.file_name().expect("a consumer has a name"));
+            fs::create_dir(&copy).expect("a folder can be made");
+            for file in fs::read_dir(&consumer).expect("a consumer's files") {
+                let file = file.expect("a consumer's file");
+                fs::copy(file.path(), copy.join(file.file_name())).expect("a consumer's file can be copied");
+            }
+        }
+        self.jetstream().await.delete_stream(stream).await;
+        until("the stream's folder is gone", STOP_WITHIN, async || (!folder.exists()).then_some(())).await;
+        fs::create_dir(&folder).expect("a folder can be made");
+        fs::rename(kept, folder.join("obs")).expect("the consumers can be left there");
+    }
+
+    /// What a role has logged since its last start.
+    pub fn log_of(&self, role: &str) -> String {
+        fs::read_to_string(self.file(&format!("{role}.log"))).expect("a role has a log")
     }
 
     /// A connection to a service's database with every right, to look at what the API does not tell.

@@ -16,6 +16,8 @@ const SENT_AGAIN_WITHIN: Duration = Duration::from_secs(15);
 const STORM_WITHIN: Duration = Duration::from_secs(4);
 const AUTHORIZE: &str = "cmd.payment.authorize_payment.v1";
 const UNITS: i64 = 1_000;
+/// One by one: each is a dozen messages, many more than the one order after them brings, however often it is sent again.
+const ORDERS_BEFORE: usize = 20;
 
 /// Places this many orders at once, and has something happen as soon as the first is accepted: then the others are
 /// anywhere between their first request and their last step.
@@ -162,5 +164,27 @@ async fn orders_complete_though_a_stream_stores_nothing_any_more() {
     .await;
     all_complete(&system, &placed, "a broken stream").await;
     sold(&system, ORDERS_PER_FAULT).await;
+    system.finish().await;
+}
+
+/// As nats-server leaves them when a stream is made in the folder of a broken one: they stand where that one's had come to, and pass over
+/// all that the new one stores until it has come so far too.
+#[tokio::test]
+async fn orders_complete_though_consumers_stand_beyond_the_end_of_their_stream() {
+    let system = System::start_with(&IMPATIENT).await;
+    system.api.sell("CUP", "3.00", UNITS).await.expect("on sale");
+    for order in 0..ORDERS_BEFORE {
+        let placed = system.api.place_order(&[("CUP", 1)]).await.expect("accepted");
+        let status = system.api.wait_until_ended(&placed.checkout, DECIDED_WITHIN).await;
+        assert_eq!(status, "completed", "the order {order}");
+    }
+    system.delete_stream_but_not_its_consumers(subject::COMMAND_STREAM).await;
+    let placed = system.api.place_order(&[("CUP", 1)]).await.expect("accepted");
+    all_complete(&system, &[placed], "what consumers had read was not there any more").await;
+    assert!(
+        system.log_of("payment").contains("its stream ends at"),
+        "its consumer stood where the one before had stood"
+    );
+    sold(&system, ORDERS_BEFORE + 1).await;
     system.finish().await;
 }

@@ -91,6 +91,11 @@ impl Bus {
         self.streams.declare(&self.jetstream).await
     }
 
+    /// This stream is there.
+    pub(crate) fn saw_stream(&self, name: &'static str) {
+        self.streams.saw(name);
+    }
+
     /// Publishes one message and waits for JetStream's ack. A missing stream is made again once, and so is one that has
     /// stored nothing for long.
     pub async fn publish(&self, subject: &str, body: Vec<u8>) -> anyhow::Result<()> {

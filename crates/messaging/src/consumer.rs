@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 pub use async_nats::jetstream::Message;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
+use async_nats::jetstream::{
+    consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
+    stream::Stream,
+};
+use futures::{FutureExt as _, StreamExt as _};
 use makegood_chassis::shutdown::Shutdown;
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{backoff::Backoff, bus::Bus};
 
@@ -48,12 +52,14 @@ struct Pull {
 
 enum Pulling {
     Begun(Box<Pull>),
-    /// Kept between calls: a caller that waits for other things too drops its wait at each of them. If that began the
-    /// opening anew, whoever is busy enough would never get to read.
-    Beginning(BoxFuture<'static, Pull>),
+    /// A task of its own, kept between calls. A caller that waits for other things too drops its wait at each of them: if that began the
+    /// opening anew, whoever is busy enough would never get to read; and if it went on only while it is waited for, it would keep
+    /// everybody from making streams while its caller waits for one of them.
+    Beginning(AbortOnDropHandle<Pull>),
 }
 
 impl Consumer {
+    /// Begins to pull at once, on a task of the runtime that this is called on.
     pub fn new(bus: &Bus, stream: &'static str, durable: &str, filters: Vec<String>, shutdown: Shutdown) -> Self {
         let wanted = Wanted { bus: bus.clone(), stream, durable: durable.to_owned(), filters };
         Self { pulling: wanted.beginning(), wanted, shutdown }
@@ -73,7 +79,13 @@ impl Consumer {
                         () = stop.cancelled() => return None,
                         pull = begun => pull,
                     };
-                    self.pulling = Pulling::Begun(Box::new(pull));
+                    self.pulling = match pull {
+                        Ok(pull) => Pulling::Begun(Box::new(pull)),
+                        Err(error) => {
+                            tracing::error!(consumer = self.wanted.durable, %error, "beginning to pull broke off; beginning anew");
+                            self.wanted.beginning()
+                        }
+                    };
                     continue;
                 }
             };
@@ -109,7 +121,7 @@ impl Consumer {
 
 impl Wanted {
     fn beginning(&self) -> Pulling {
-        Pulling::Beginning(self.clone().pull().boxed())
+        Pulling::Beginning(AbortOnDropHandle::new(tokio::spawn(self.clone().pull())))
     }
 
     /// Begins to pull, however long that takes.
@@ -129,7 +141,10 @@ impl Wanted {
     async fn try_pull(&self) -> anyhow::Result<Pull> {
         let jetstream = self.bus.jetstream();
         let stream = match jetstream.get_stream(self.stream).await {
-            Ok(stream) => stream,
+            Ok(stream) => {
+                self.bus.saw_stream(self.stream);
+                stream
+            }
             Err(_) => {
                 self.bus.declare_streams().await?;
                 jetstream.get_stream(self.stream).await.context("getting the stream")?
@@ -147,6 +162,7 @@ impl Wanted {
             ..pull::Config::default()
         };
         let consumer: PullConsumer = stream.create_consumer(config).await.context("declaring the consumer")?;
+        self.ensure_not_beyond_its_end(&stream, &consumer).await?;
         // Not earlier: all before this is answered over any connection, and a pull that is dropped for nothing leaves the
         // messages that are on their way to it to their redelivery.
         let mut connections = self.bus.reconnections();
@@ -160,6 +176,24 @@ impl Wanted {
             .await
             .context("beginning to pull")?;
         Ok(Pull { messages, connections })
+    }
+}
+
+impl Wanted {
+    /// A stream that is made where a broken one was may find that one's consumers on the disk (nats-server 2.15): they go on from where they
+    /// stood, and pass over all that the new stream stores until it has come so far. Such a consumer is deleted, to be made anew.
+    async fn ensure_not_beyond_its_end(&self, stream: &Stream, consumer: &PullConsumer) -> anyhow::Result<()> {
+        let stands_at = consumer.cached_info().delivered.stream_sequence;
+        // Asked for afterwards: a consumer that was delivered to meanwhile is not beyond what was stored meanwhile.
+        let end = stream.get_info().await.context("looking at the stream")?.state.last_sequence;
+        if stands_at > end {
+            stream
+                .delete_consumer(&self.durable)
+                .await
+                .context("deleting a consumer that stands beyond its stream's end")?;
+            anyhow::bail!("the consumer stands at {stands_at}, and its stream ends at {end}: it is made anew");
+        }
+        Ok(())
     }
 }
 

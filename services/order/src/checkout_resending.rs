@@ -8,8 +8,9 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use makegood_messaging::{bus::Bus, worker::Worker};
+use makegood_messaging::worker::Worker;
 use sqlx::PgPool;
+use tokio::time::Instant;
 
 use crate::{
     order_cancellation, return_resending,
@@ -20,6 +21,8 @@ use crate::{
 const MAX_ROUND: i64 = 512;
 /// Between rounds when nothing is left over. The first resending comes after five seconds, so a second is precise enough.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What was taken is tried for so long, as its timers are set already: the longest of them is over by then, and it is due again.
+const TOLD_WITHIN: Duration = Duration::from_secs(60);
 
 /// A checkout whose saga is to be told again.
 #[derive(Debug, sqlx::FromRow)]
@@ -69,10 +72,15 @@ fn messages(Due { requested, is_opened, cancel_requested }: &Due) -> anyhow::Res
 }
 
 /// One round; true when there may be more to do at once.
-async fn resend_due(db: &PgPool, bus: &Bus) -> anyhow::Result<bool> {
-    let mut messages = take_due(db).await?;
-    messages.append(order_cancellation::take_due(db).await?);
-    messages.append(return_resending::take_due(db).await?);
+async fn resend_due(worker: &Worker) -> bool {
+    let mut messages = SagaMessages::default();
+    let db = &worker.db;
+    for taken in [take_due(db).await, order_cancellation::take_due(db).await, return_resending::take_due(db).await] {
+        match taken {
+            Ok(taken) => messages.append(taken),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "sagas are told again in the next round"),
+        }
+    }
     let count = messages.starts.len().max(messages.signals.len()).max(messages.cancels.len());
     if count > 0 {
         tracing::info!(
@@ -81,22 +89,27 @@ async fn resend_due(db: &PgPool, bus: &Bus) -> anyhow::Result<bool> {
             cancels = messages.cancels.len(),
             "telling sagas again"
         );
-        saga_message::publish(bus, &messages).await.context("telling sagas again")?;
+        publish(worker, &messages).await;
     }
-    Ok(i64::try_from(count).is_ok_and(|count| count >= MAX_ROUND))
+    i64::try_from(count).is_ok_and(|count| count >= MAX_ROUND)
+}
+
+/// Until it is told. A message that is lost costs its saga as long as it has been waiting already, and a bus that comes back should cost it nothing.
+async fn publish(worker: &Worker, messages: &SagaMessages) {
+    let began = Instant::now();
+    while let Err(error) = saga_message::publish(&worker.bus, messages).await {
+        let gives_up = began.elapsed() >= TOLD_WITHIN;
+        tracing::warn!(error = format!("{error:#}"), gives_up, "sagas cannot be told again now");
+        if gives_up || !worker.shutdown.pause(PAUSE).await {
+            return;
+        }
+    }
 }
 
 /// Rounds until shutdown.
 pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
     loop {
-        let pause = match resend_due(&worker.db, &worker.bus).await {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => PAUSE,
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "sagas are told again in the next round");
-                PAUSE
-            }
-        };
+        let pause = if resend_due(&worker).await { Duration::ZERO } else { PAUSE };
         if !worker.shutdown.pause(pause).await {
             return Ok(());
         }

@@ -16,6 +16,7 @@ use async_nats::jetstream::{
     stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
 };
 use makegood_contracts::subject;
+use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
 /// How long commands and replies are kept. Longer than any outage after which a re-sending would not come anyway.
@@ -47,10 +48,18 @@ struct Seen {
     silent: HashMap<&'static str, Silence>,
 }
 
-/// Since when, and at which last sequence, a stream has acked nothing.
+/// Since when a stream has acked nothing, and how it stood then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Silence {
     since: Instant,
+    stood: Standing,
+}
+
+/// A stream that stores something gets another last sequence; one that is made anew, another time of creation. Its sequence alone would not
+/// tell: what has never stored anything is followed by one that has not stored anything yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    created: OffsetDateTime,
     last_sequence: u64,
 }
 
@@ -68,6 +77,7 @@ impl Streams {
                 Ok(_) => {}
                 Err(error) if is_gone(&error) => {
                     if self.with_seen(|seen| seen.existing.contains(name)) {
+                        tracing::warn!(stream = name, "a stream is gone; it is made anew");
                         sleep(GONE_FOR_GOOD).await;
                     }
                     let config = Config {
@@ -88,14 +98,23 @@ impl Streams {
                 }
                 Err(error) => return Err(error).with_context(|| format!("looking for stream {name}")),
             }
-            self.with_seen(|seen| seen.existing.insert(name));
+            self.saw(name);
         }
         Ok(())
     }
 
+    /// This stream is there: should it be gone one day, it is on its way out.
+    pub(super) fn saw(&self, name: &'static str) {
+        self.with_seen(|seen| seen.existing.insert(name));
+    }
+
     /// A message on this subject was acked.
     pub(super) fn acked(&self, subject: &str) {
-        self.with_seen(|seen| seen.silent.remove(subject::stream_of(subject)));
+        let name = subject::stream_of(subject);
+        self.with_seen(|seen| {
+            seen.existing.insert(name);
+            seen.silent.remove(name);
+        });
     }
 
     /// A message on this subject was not acked, though its stream is there: should that have been so for long, the stream
@@ -104,8 +123,9 @@ impl Streams {
     pub(super) async fn not_acked(&self, jetstream: &jetstream::Context, subject: &str) -> anyhow::Result<()> {
         let name = subject::stream_of(subject);
         let stream = jetstream.get_stream(name).await.context("looking at the stream")?;
-        let last_sequence = stream.cached_info().state.last_sequence;
-        if self.with_seen(|seen| is_broken(&mut seen.silent, name, last_sequence, Instant::now())) {
+        let info = stream.cached_info();
+        let stands = Standing { created: info.created, last_sequence: info.state.last_sequence };
+        if self.with_seen(|seen| is_broken(&mut seen.silent, name, stands, Instant::now())) {
             tracing::error!(
                 stream = name,
                 "the stream stores nothing; it is made anew, and what it held is sent again"
@@ -125,15 +145,15 @@ impl Streams {
 fn is_broken(
     silent: &mut HashMap<&'static str, Silence>,
     stream: &'static str,
-    last_sequence: u64,
+    stands: Standing,
     now: Instant,
 ) -> bool {
-    let known = silent.get(stream).filter(|known| known.last_sequence == last_sequence);
+    let known = silent.get(stream).filter(|known| known.stood == stands);
     let broken = known.is_some_and(|known| now.duration_since(known.since) >= BROKEN_AFTER);
     if broken {
         silent.remove(stream);
     } else if known.is_none() {
-        silent.insert(stream, Silence { since: now, last_sequence });
+        silent.insert(stream, Silence { since: now, stood: stands });
     }
     broken
 }
@@ -148,17 +168,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whatever_shows_that_a_stream_is_there_has_it_made_anew_with_care() {
+        let streams = Streams::default();
+        streams.acked("cmd.payment.capture_payment.v1");
+        streams.saw(subject::EVENT_STREAM);
+        let existing = streams.with_seen(|seen| seen.existing.clone());
+        assert_eq!(existing, HashSet::from([subject::COMMAND_STREAM, subject::EVENT_STREAM]));
+    }
+
+    #[test]
     fn a_stream_is_broken_only_if_nothing_is_stored_for_long() {
         let mut silent = HashMap::new();
         let begun = Instant::now();
-        let mut after = |seconds, last| is_broken(&mut silent, "S", last, begun + Duration::from_secs(seconds));
-        assert!(!after(0, 7));
-        assert!(!after(14, 7));
+        let made_at = |minute: u64| OffsetDateTime::UNIX_EPOCH + Duration::from_secs(60 * minute);
+        let mut after = |seconds: u64, minute, last_sequence| {
+            let stands = Standing { created: made_at(minute), last_sequence };
+            is_broken(&mut silent, "S", stands, begun + Duration::from_secs(seconds))
+        };
+        assert!(!after(0, 1, 7));
+        assert!(!after(14, 1, 7));
         // Somebody else's message was stored: it is slow, not broken.
-        assert!(!after(16, 8));
-        assert!(!after(30, 8));
-        assert!(after(31, 8));
+        assert!(!after(16, 1, 8));
+        assert!(!after(30, 1, 8));
+        assert!(after(31, 1, 8));
         // Made anew, it has its time again.
-        assert!(!after(32, 8));
+        assert!(!after(32, 2, 0));
+        // Another process has found that one broken too, and the next has not stored anything yet.
+        assert!(!after(48, 3, 0));
+        assert!(!after(62, 3, 0));
+        assert!(after(63, 3, 0));
     }
 }

@@ -1,5 +1,7 @@
 //! A verb that calls the outside: its handler makes its own transactions around the call.
 
+use std::time::Duration;
+
 use futures::future::{FutureExt as _, LocalBoxFuture};
 use makegood_contracts::{command::StepKey, reply::Outcome};
 use serde::de::DeserializeOwned;
@@ -8,7 +10,10 @@ use super::{
     Answered, Desk, Job, Verb,
     delivery::{Answer, Delivery, Inputs, answer_job, read_inputs},
 };
-use crate::barrier;
+use crate::{backoff::Backoff, barrier};
+
+/// More than there are dead connections at hand and in the pool; it gives up after one to three seconds, beside the time of its looks.
+const LOOKS: u32 = 8;
 
 pub(super) struct Call<I, F> {
     verb: &'static str,
@@ -29,9 +34,7 @@ where
     /// anything is then found out under the same key by the next attempt.
     async fn settle(&self, desk: &Desk, jobs: Vec<Job<I>>) -> anyhow::Result<Vec<Answer>> {
         let keys: Vec<&StepKey> = jobs.iter().map(|job| &job.key).collect();
-        let mut connection = desk.connections.take().await?;
-        let known = barrier::outcomes(&mut connection, &keys).await?;
-        desk.connections.keep(connection);
+        let known = known(desk, &keys).await?;
         let mut answers = Vec::with_capacity(jobs.len());
         let mut open = Vec::with_capacity(jobs.len());
         for (job, outcome) in jobs.into_iter().zip(known) {
@@ -62,6 +65,26 @@ where
         answers.extend(open.into_iter().zip(outcomes).map(|(job, outcome)| answer_job(job, outcome)));
         Ok(answers)
     }
+}
+
+/// What the barrier knows of each. After a restart of PostgreSQL the connections at hand are dead, one after the other: without another try
+/// their commands would wait for their deadlines.
+async fn known(desk: &Desk, keys: &[&StepKey]) -> anyhow::Result<Vec<Option<Outcome>>> {
+    let look = async || {
+        let mut connection = desk.connections.take().await?;
+        let known = barrier::outcomes(&mut connection, keys).await?;
+        desk.connections.keep(connection);
+        anyhow::Ok(known)
+    };
+    let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+    for _ in 1..LOOKS {
+        match look().await {
+            Ok(known) => return Ok(known),
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "the barrier could not be read; trying again"),
+        }
+        tokio::time::sleep(backoff.next_delay()).await;
+    }
+    look().await
 }
 
 impl<I, F> Verb for Call<I, F>
