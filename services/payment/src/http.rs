@@ -18,6 +18,7 @@ mod read_intent;
 mod read_summary;
 mod receive_callback;
 mod transfer_json;
+mod void_intent;
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
@@ -39,6 +40,7 @@ pub(crate) fn router(context: HttpContext) -> Router {
         .route("/v1/admin/payment_intents", get(list_intents::list_intents))
         .route("/v1/admin/payment_intents/{id}", get(read_intent::read_intent))
         .route("/v1/admin/payment_intents/{id}/refunds", post(create_refund::create_refund))
+        .route("/v1/admin/payment_intents/{id}/void", post(void_intent::void_intent))
         .route("/v1/admin/ledger/balances", get(read_balances::read_balances))
         .route("/v1/admin/ledger/transfers", get(list_transfers::list_transfers))
         .route("/v1/admin/ledger/summary", get(read_summary::read_summary))
@@ -51,6 +53,7 @@ pub(crate) fn router(context: HttpContext) -> Router {
     list_intents::list_intents,
     read_intent::read_intent,
     create_refund::create_refund,
+    void_intent::void_intent,
     read_balances::read_balances,
     list_transfers::list_transfers,
     read_summary::read_summary

@@ -25,6 +25,11 @@ pub fn id_of_refund(refund_id: Uuid) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("refund:{}", refund_id.simple()).as_bytes())
 }
 
+/// The operation of a void that an operator asked for.
+pub fn id_of_void(void_id: Uuid) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("void:{}", void_id.simple()).as_bytes())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Authorize,

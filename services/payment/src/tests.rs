@@ -5,6 +5,7 @@ mod world;
 mod authorize_and_capture;
 mod refunds;
 mod voids;
+mod voids_by_hand;
 
 mod authentication;
 mod callbacks;

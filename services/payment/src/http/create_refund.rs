@@ -2,14 +2,13 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use makegood_chassis::{
-    auth::Scope,
+    auth::{Caller, Scope},
     extract::Path,
     http::HttpContext,
     idempotency::{self, Answer, Post},
     problem::Problem,
 };
 use makegood_contracts::{
-    account::Account,
     id::PaymentIntentId,
     money::{Money, MoneyJson},
 };
@@ -69,7 +68,7 @@ pub(super) async fn create_refund(
 ) -> Result<Response, Problem> {
     post.caller.require(Scope::Server)?;
     let claim = post.required_claim()?.clone();
-    let (account, CreateRefund { amount, reason }) = (post.caller.account, post.body);
+    let (caller, CreateRefund { amount, reason }) = (post.caller, post.body);
     if amount.is_some_and(|amount| amount.minor_units <= 0) {
         return Err(Problem::invalid("/amount", "must be more than zero"));
     }
@@ -79,24 +78,36 @@ pub(super) async fn create_refund(
     let refund_id = Uuid::now_v7();
     let (operation_id, intent_id) = (id_of_refund(refund_id), id.uuid());
     let wanted = Wanted { operation_id, intent_id, refund_id, amount, reason, asker: None };
-    idempotency::once(&context.db, Some(&claim), move |tx| Box::pin(async move { refund(tx, account, &wanted).await }))
+    idempotency::once(&context.db, Some(&claim), move |tx| Box::pin(async move { refund(tx, &caller, &wanted).await }))
         .await
 }
 
-async fn refund(tx: &mut PgConnection, account: Account, wanted: &Wanted) -> Result<Answer, Problem> {
+async fn refund(tx: &mut PgConnection, caller: &Caller, wanted: &Wanted) -> Result<Answer, Problem> {
     let id = PaymentIntentId::from_uuid(wanted.intent_id);
     let intents = store::lock_intents(tx, &[wanted.intent_id]).await?;
-    if intents.get(&wanted.intent_id).is_none_or(|intent| intent.account != account) {
+    if intents.get(&wanted.intent_id).is_none_or(|intent| intent.account != caller.account) {
         return Err(Problem::not_found("payment intent", id));
     }
     match start(tx, std::slice::from_ref(wanted), FIRST_ASK_SECONDS).await?.into_iter().next() {
-        Some(Started::New(pair) | Started::Before(pair)) => accepted(wanted, *pair),
+        Some(Started::New(pair) | Started::Before(pair)) => {
+            name_actor(tx, pair.0.id, &caller.actor).await?;
+            accepted(wanted, *pair)
+        }
         Some(Started::Refused { code, detail }) => Ok(refused(code, detail)),
         // Only a saga's refund is of what is left.
         Some(Started::Waits | Started::AllBack(_)) | None => {
             Err(anyhow::anyhow!("a wanted refund came to nothing").into())
         }
     }
+}
+
+async fn name_actor(tx: &mut PgConnection, operation_id: Uuid, actor: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("update payment_operation set actor = $2 where operation_id = $1")
+        .bind(operation_id)
+        .bind(actor)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 fn accepted(wanted: &Wanted, (operation, intent): Pair) -> Result<Answer, Problem> {

@@ -26,6 +26,8 @@ pub(super) struct OperationJson {
     #[schema(value_type = Option<String>, format = "uuid")]
     refund_id: Option<Uuid>,
     reason: Option<String>,
+    /// The name of the operator's key, where one asked for it.
+    actor: Option<String>,
     /// How often its outcome was looked for.
     asked: i32,
     #[serde(with = "time::serde::rfc3339")]
@@ -48,6 +50,7 @@ impl FromRow<'_, PgRow> for OperationJson {
             decline_code: row.try_get("decline_code")?,
             refund_id: row.try_get("refund_id")?,
             reason: row.try_get("reason")?,
+            actor: row.try_get("actor")?,
             asked: row.try_get("asked")?,
             created_at: row.try_get("created_at")?,
             decided_at: row.try_get("decided_at")?,

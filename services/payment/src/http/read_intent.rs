@@ -54,7 +54,7 @@ async fn select(db: &PgPool, account: Account, id: Uuid) -> Result<Option<Intent
 async fn select_operations(db: &PgPool, intent_id: Uuid) -> Result<Vec<OperationJson>, sqlx::Error> {
     sqlx::query_as(
         r"select o.operation_id, o.kind, o.state, o.amount_minor, i.currency, o.provider_reference, o.code, o.decline_code,
-                 o.refund_id, o.reason, o.asked, o.created_at, o.decided_at
+                 o.refund_id, o.reason, o.actor, o.asked, o.created_at, o.decided_at
           from payment_operation o join payment_intent i on i.id = o.intent_id
           where o.intent_id = $1 order by o.created_at, o.operation_id limit 1000",
     )

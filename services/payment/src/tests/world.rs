@@ -33,7 +33,7 @@ use crate::{
 pub(super) use makegood_testing::SHOP;
 
 const SECRET: &str = "a secret that only these tests know of";
-const PROVIDER_KEY: &str = "sk_provider_test";
+pub(super) const PROVIDER_KEY: &str = "sk_provider_test";
 
 /// Everything that a test touches. Databases of a failed test are kept for a look.
 pub(super) struct World {
