@@ -61,22 +61,34 @@ begin
     where (saga_id, step, direction) = ((key ->> 'saga_id')::uuid, key ->> 'step', key ->> 'direction');
 end $$;
 
--- For a command that was answered `pending`, once somebody outside has decided: in the transaction of the effect. What it returns is to be sent
--- to the command's `reply_to`; where that is not what was decided, roll the effect back. An action that was undone meanwhile stays undone.
+-- For an action that was answered `pending`, once somebody outside has decided, in the transaction of the effect:
+--
+--   select barrier_settle(key, outcome)   null: it is decided so, now and once; make the effect. Otherwise what was decided before: make none.
+--
+-- An action that was undone meanwhile stays undone: it answers `compensated`. The saga learns of it when the step is asked again, within half
+-- a minute; a reply on the command's `reply_to` with attempt 0 tells it at once.
 create or replace function barrier_settle(key jsonb, decided jsonb) returns jsonb language plpgsql as $$
 declare
-    known jsonb;
+    saga        uuid := key ->> 'saga_id';
+    action      text := key ->> 'step';
+    known       jsonb;
+    compensated jsonb := '{"status": "refused", "code": "compensated", "detail": "the step was undone before it was decided"}';
 begin
-    select outcome into known from barrier
-    where (saga_id, step, direction) = ((key ->> 'saga_id')::uuid, key ->> 'step', 'do') for update;
-    if known ->> 'status' is distinct from 'pending' then
+    -- Who settles at the same time waits here, and so does an undo.
+    select outcome into known from barrier where (saga_id, step, direction) = (saga, action, 'do') for update;
+    if known is null then
+        raise exception 'the step % of saga % was never answered, so there is nothing to settle', action, saga;
+    end if;
+    if known ->> 'status' <> 'pending' then
         return known;
     end if;
-    if exists (select from barrier where (saga_id, step, direction) = ((key ->> 'saga_id')::uuid, key ->> 'step', 'undo')) then
-        decided := '{"status": "refused", "code": "compensated", "detail": "the step was undone before it was decided"}';
+    key := jsonb_build_object('saga_id', saga, 'step', action, 'direction', 'do');
+    if exists (select from barrier where (saga_id, step, direction) = (saga, action, 'undo')) then
+        perform barrier_decide(key, compensated);
+        return compensated;
     end if;
     perform barrier_decide(key, decided);
-    return decided;
+    return null;
 end $$;
 
 -- Whether a message is no array of commands. Then it is a dead letter by now, and may be acked.

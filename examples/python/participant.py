@@ -48,8 +48,7 @@ async def handle(db, js, message):
                 logging.exception("%s cannot be done: %s", message.subject, key)
                 retryable = isinstance(error, psycopg.OperationalError)  # A deadlock, …
                 outcome = {"status": "failed", "detail": repr(error), "retryable": retryable}
-            reply = {"key": key, "attempt": item["attempt"], "outcome": outcome}
-            replies.setdefault(item["reply_to"], []).append(reply)
+            replies.setdefault(item["reply_to"], []).append({"key": key, "attempt": item["attempt"], "outcome": outcome})
     for subject, items in replies.items():
         await js.publish(subject, json.dumps(items).encode())
     await message.ack()
@@ -60,17 +59,18 @@ async def main():
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     bus = await nats.connect(os.environ["NATS_URL"], name=SERVICE, max_reconnect_attempts=-1)
     js, consumer = bus.jetstream(), ConsumerConfig(durable_name=SERVICE, filter_subject=f"cmd.{SERVICE}.>", ack_wait=10)
-    messages = await js.pull_subscribe_bind(SERVICE, STREAM)
+    messages, message = await js.pull_subscribe_bind(SERVICE, STREAM), None
     while not stop.is_set():
         try:
             async with await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"], autocommit=True) as db:
                 await js.add_consumer(STREAM, consumer)  # Made again if it was lost with its stream.
                 while not stop.is_set():
                     try:
-                        [message] = await messages.fetch(1, timeout=2)
+                        message = message or (await messages.fetch(1, timeout=2))[0]
                     except TimeoutError:
                         continue  # Nothing came: time to see whether to stop.
                     await handle(db, js, message)
+                    message = None  # Not before: over a new connection the same message is handled again, at once.
         except (nats.errors.Error, psycopg.OperationalError) as error:
             logging.warning("trying again: %s", error)
             await asyncio.sleep(1)

@@ -25,8 +25,8 @@ const COMMANDS = new Map([[`cmd.${SERVICE}.wrap_gift.v1`, wrapGift], [`cmd.${SER
 
 // One transaction, then the replies, then the ack. After dying in between it all comes again, and finds its answers.
 async function handle(db: Client, js: JetStreamClient, message: JsMsg): Promise<void> {
-  const unreadable = await db.query("select park_if_unreadable($1, $2) as parked", [message.subject, message.data]);
-  if (unreadable.rows[0].parked) return message.ack();
+  const body = [message.subject, message.data];
+  if ((await db.query("select where park_if_unreadable($1, $2)", body)).rowCount) return message.ack();
   const replies = new Map<string, object[]>();
   await db.query("begin");
   for (const { key, attempt, deadline, reply_to, payload } of message.json<Item[]>()) {
@@ -53,22 +53,22 @@ async function handle(db: Client, js: JetStreamClient, message: JsMsg): Promise<
   message.ack();
 }
 
-let isStopping = false;
+let isStopping = false, message: JsMsg | null = null; // Kept where it could not be handled: the next connection does.
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => (isStopping = true));
 const { host: servers, username: user, password: pass } = new URL(process.env["NATS_URL"]!);
 const bus = await connect({ servers, user, pass, name: SERVICE, maxReconnectAttempts: -1, waitOnFirstConnect: true });
-const filter = { durable_name: SERVICE, filter_subject: `cmd.${SERVICE}.>` };
 while (!isStopping) {
   const db = new Client(process.env["DATABASE_URL"]);
   db.on("error", (error) => console.warn(error.message)); // Without a listener the process would end.
   try {
     await db.connect();
     const manager = await jetstreamManager(bus), js = manager.jetstream();
-    await manager.consumers.add(STREAM, { ...filter, ack_policy: AckPolicy.Explicit, ack_wait: nanos(10_000) });
+    const filter = { durable_name: SERVICE, filter_subject: `cmd.${SERVICE}.>`, ack_policy: AckPolicy.Explicit };
+    await manager.consumers.add(STREAM, { ...filter, ack_wait: nanos(10_000) });
     const messages = await js.consumers.get(STREAM, SERVICE);
     while (!isStopping) {
-      const message = await messages.next({ expires: 2_000 });
-      if (message) await handle(db, js, message);
+      if ((message ??= await messages.next({ expires: 2_000 }))) await handle(db, js, message);
+      message = null;
     }
   } catch (error) {
     console.warn("trying again:", String(error));

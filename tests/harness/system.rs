@@ -210,6 +210,15 @@ impl System {
         self.roles[role].signal(Signal::CONT);
     }
 
+    /// SIGSTOP: the server's connections stand, and it answers nobody.
+    pub fn pause_nats(&self) {
+        self.nats.signal(Signal::STOP);
+    }
+
+    pub fn resume_nats(&self) {
+        self.nats.signal(Signal::CONT);
+    }
+
     /// SIGKILL, and started again at once.
     pub async fn kill_postgres(&mut self) {
         self.postgres.kill().await.expect("PostgreSQL can be killed");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use makegood_contracts::{catalog::PRODUCT_PRICED, fulfillment::SHIPMENT_SHIPPED, subject};
-use makegood_tests::{IMPATIENT, JetStream, Placed, Stock, System, until};
+use makegood_tests::{Api, As, IMPATIENT, JetStream, Placed, Stock, System, until};
 use tokio::sync::Notify;
 
 const ORDERS_PER_FAULT: usize = 50;
@@ -16,6 +16,10 @@ const SENT_AGAIN_WITHIN: Duration = Duration::from_secs(15);
 const STORM_WITHIN: Duration = Duration::from_secs(4);
 const AUTHORIZE: &str = "cmd.payment.authorize_payment.v1";
 const UNITS: i64 = 1_000;
+/// Three pings, each 5 s after the one before, and what a busy machine adds; left to itself the client takes three minutes.
+const TAKEN_FOR_GONE_WITHIN: Duration = Duration::from_secs(60);
+/// One was out when the server began to hang, the next showed that it does, and one more may be due before the first failure is known.
+const ATTEMPTS_UNTIL_NOTICED: i64 = 3;
 /// One by one: each is a dozen messages, many more than the one order after them brings, however often it is sent again.
 const ORDERS_BEFORE: usize = 20;
 
@@ -187,4 +191,37 @@ async fn orders_complete_though_consumers_stand_beyond_the_end_of_their_stream()
     );
     sold(&system, ORDERS_BEFORE + 1).await;
     system.finish().await;
+}
+
+/// SIGSTOP: connections stand, and nobody answers. Silence is nobody's fault then: each step keeps its attempts for when there is somebody to ask.
+#[tokio::test]
+async fn a_bus_that_hangs_costs_no_step_its_attempts() {
+    let mut system = System::start().await;
+    system.api.sell("CUP", "3.00", UNITS).await.expect("on sale");
+    system.stop("inventory").await;
+    let api = system.api.clone();
+    let hanging = async {
+        let asked = until("inventory is asked", DECIDED_WITHIN, async || attempts_of_hold(&api).await).await;
+        system.pause_nats();
+        let is_gone = async || system.log_of("orchestrator").contains("event=disconnected").then_some(());
+        until("the orchestrator takes NATS for gone", TAKEN_FOR_GONE_WITHIN, is_gone).await;
+        let then = attempts_of_hold(&api).await.expect("a saga is shown while NATS hangs");
+        assert!(then - asked <= ATTEMPTS_UNTIL_NOTICED, "{asked} attempts, then {then} though nobody could be asked");
+        system.resume_nats();
+        system.restart("inventory").await;
+    };
+    let (order, ()) = tokio::join!(api.place_order(&[("CUP", 1)]), hanging);
+    let order = order.expect("accepted");
+    assert_eq!(system.api.wait_until_ended(&order.checkout, DECIDED_WITHIN).await, "completed");
+    sold(&system, 1).await;
+    system.finish().await;
+}
+
+/// How often the only saga there is has asked inventory to hold stock.
+async fn attempts_of_hold(api: &Api) -> Option<i64> {
+    let sagas = api.get("/v1/admin/sagas", As::Operator).await.ok()?;
+    let id = sagas.body["data"].get(0)?["id"].as_str()?;
+    let shown = api.get(&format!("/v1/admin/sagas/{id}"), As::Operator).await.ok()?;
+    let steps = shown.body["steps"].as_array()?;
+    steps.iter().find(|step| step["step"] == "hold_stock")?["attempts"].as_i64().filter(|attempts| *attempts > 0)
 }

@@ -175,11 +175,31 @@ async fn what_is_pending_is_settled_once_and_not_after_its_undo(system: &System)
             assert_eq!(ask(CLAIM, saga, "undo", Value::Null).await, None, "it may have taken effect");
             ask(DECIDE, saga, "undo", done.clone()).await;
         }
-        let settled = ask(SETTLE, saga, "do", done.clone()).await.expect("an answer");
-        assert_eq!(settled["status"], if is_undone { "refused" } else { "done" });
+        let settled = ask(SETTLE, saga, "do", done.clone()).await;
+        let stands = match is_undone {
+            false => {
+                assert_eq!(settled, None, "it is decided now: whoever asked makes the effect");
+                done.clone()
+            }
+            true => {
+                let refused = settled.expect("it was decided before, by its undo");
+                assert_eq!(refused["code"], "compensated");
+                refused
+            }
+        };
         let refused = json!({"status": "refused", "code": "no", "detail": "too late"});
-        assert_eq!(ask(SETTLE, saga, "do", refused).await, Some(settled), "the first decision stands");
+        for again in [done.clone(), refused] {
+            assert_eq!(
+                ask(SETTLE, saga, "do", again).await,
+                Some(stands.clone()),
+                "the first decision stands, and no effect is made twice"
+            );
+        }
+        assert_eq!(ask(CLAIM, saga, "do", Value::Null).await, Some(stands), "asked again, it says so");
     }
+    let unknown = r#"select barrier_settle('{"saga_id": "0198f0c2-a3b4-7c5d-8e9f-0a1b2c3d4e5f", "step": "approval"}', '{"status": "done"}')"#;
+    let settled = sqlx::query(unknown).execute(&mut database).await;
+    assert!(settled.is_err_and(|error| error.to_string().contains("there is nothing to settle")));
 }
 
 /// Commands are said again without their deadline: late ones would not be begun, and here they shall be answered.

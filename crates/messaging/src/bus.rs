@@ -6,7 +6,13 @@
 
 mod streams;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use async_nats::{
@@ -28,6 +34,10 @@ pub const MAX_ITEMS: usize = 256;
 /// An ack that takes longer means a lost connection or an overloaded server; the sender publishes again.
 const ACK_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A server that hangs keeps its connections. One that has left three pings without an answer is taken for gone: after some 15 s, where the
+/// client's own measure would be three minutes.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
 /// A connection that heals itself; clones share it.
 #[derive(Debug, Clone)]
 pub struct Bus {
@@ -35,6 +45,8 @@ pub struct Bus {
     jetstream: jetstream::Context,
     connections: watch::Receiver<u64>,
     streams: Streams,
+    /// A message was left without an answer, and nothing has been answered since.
+    is_silent: Arc<AtomicBool>,
 }
 
 impl Bus {
@@ -55,6 +67,7 @@ impl Bus {
         .name(name)
         .retry_on_initial_connect()
         .max_reconnects(None)
+        .ping_interval(PING_EVERY)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
             let connected = connected.clone();
@@ -69,7 +82,7 @@ impl Bus {
         let client = options.connect(address).await.context("connecting to NATS")?;
         let jetstream =
             ContextBuilder::new().timeout(Duration::from_secs(5)).ack_timeout(ACK_TIMEOUT).build(client.clone());
-        Ok(Self { client, jetstream, connections, streams: Streams::default() })
+        Ok(Self { client, jetstream, connections, streams: Streams::default(), is_silent: Arc::default() })
     }
 
     /// Counts up with each (re)connection: whoever pulls must pull anew then.
@@ -86,9 +99,16 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
+    /// Whether the server is there and answers. It is asked only after it has left a message without an answer.
+    pub async fn answers(&self) -> bool {
+        self.is_connected() && (!self.is_silent.load(Ordering::Relaxed) || self.declare_streams().await.is_ok())
+    }
+
     /// Creates the streams that are missing. Idempotent, and called again whenever one turns out to be gone.
     pub async fn declare_streams(&self) -> anyhow::Result<()> {
-        self.streams.declare(&self.jetstream).await
+        self.streams.declare(&self.jetstream).await?;
+        self.is_silent.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// This stream is there.
@@ -100,7 +120,8 @@ impl Bus {
     /// stored nothing for long.
     pub async fn publish(&self, subject: &str, body: Vec<u8>) -> anyhow::Result<()> {
         let body = bytes::Bytes::from(body);
-        if self.try_publish(subject, body.clone()).await.is_err() {
+        if let Err(error) = self.try_publish(subject, body.clone()).await {
+            self.is_silent.fetch_or(is_silence(&error), Ordering::Relaxed);
             self.declare_streams().await?;
             if let Err(error) = self.try_publish(subject, body).await {
                 if is_silence(&error) {
@@ -110,6 +131,7 @@ impl Bus {
             }
         }
         self.streams.acked(subject);
+        self.is_silent.store(false, Ordering::Relaxed);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{Read, Seek, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -82,6 +82,10 @@ impl Process {
 
     pub fn name(&self) -> &str {
         &self.launch.identity.name
+    }
+
+    pub fn log(&self) -> &Path {
+        &self.launch.log
     }
 
     pub fn pid(&self) -> Option<u32> {

@@ -20,7 +20,10 @@ use makegood_messaging::{
     worker::Worker,
 };
 use makegood_saga::event::Event;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use uuid::Uuid;
 
 #[cfg(test)]
@@ -60,11 +63,12 @@ const MAX_INTERNAL: usize = 8;
 /// Runs until shutdown.
 pub(crate) async fn run(worker: Worker, definitions: Definitions) -> anyhow::Result<()> {
     let (internal, waiting) = mpsc::channel(INTERNAL_QUEUE);
+    let (recovered, recoveries) = watch::channel(0);
     let driver = Driver::new(worker.clone(), definitions, waiting);
     tokio::try_join!(
         driver.run(),
-        due_sagas::find(worker.clone(), internal.clone()),
-        recovery::recover(worker, internal),
+        due_sagas::find(worker.clone(), internal.clone(), recoveries),
+        recovery::recover(worker, internal, recovered),
     )?;
     Ok(())
 }

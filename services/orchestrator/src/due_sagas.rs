@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use makegood_messaging::worker::Worker;
 use makegood_saga::event::Event;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 use crate::{driver::Timed, saga_store};
 
@@ -12,16 +15,32 @@ use crate::{driver::Timed, saga_store};
 const ROUND: Duration = Duration::from_millis(100);
 /// Taken at once; when that many were due, the next round follows without a pause.
 const MAX_DUE: i64 = 500;
+/// After a reconnection what is out is sent again first, which costs no attempt. So long deadlines wait for that: many times as long as it takes,
+/// and short, since streams that cannot be made keep it from happening.
+const HEAD_START: Duration = Duration::from_secs(5);
 
 /// Hands due sagas to the driver until shutdown.
 ///
-/// While NATS is away no deadline fires: silence is then not the participants' fault, and what is out is sent again
+/// While NATS is away, or hangs, no deadline fires: silence is then not the participants' fault, and what is out is sent again
 /// after the reconnection.
-pub(crate) async fn find(worker: Worker, driver: mpsc::Sender<Vec<Timed>>) -> anyhow::Result<()> {
+pub(crate) async fn find(
+    worker: Worker,
+    driver: mpsc::Sender<Vec<Timed>>,
+    mut recovered: watch::Receiver<u64>,
+) -> anyhow::Result<()> {
+    let connections = worker.bus.reconnections();
+    let mut waited_for = 0;
     while !worker.shutdown.token.is_cancelled() {
-        let pause = match worker.bus.is_connected() {
-            true => one_round(&worker, &driver).await,
-            false => ROUND,
+        let pause = if worker.bus.answers().await {
+            let connection = *connections.borrow();
+            if waited_for < connection {
+                // Too late, or never: then deadlines go on without it.
+                let _ = timeout(HEAD_START, recovered.wait_for(|recovered| *recovered >= connection)).await;
+                waited_for = connection;
+            }
+            one_round(&worker, &driver).await
+        } else {
+            ROUND
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

@@ -40,6 +40,7 @@ mod every_saga;
 mod http;
 mod invariants;
 
+use makegood_chassis::ops::Health;
 use makegood_messaging::worker::Worker;
 use sqlx::migrate::Migrator;
 
@@ -54,9 +55,13 @@ pub fn invariants() -> &'static [makegood_chassis::invariant::Invariant] {
     invariants::INVARIANTS
 }
 
+/// The check of readiness that is kept once the definitions are stored. Until then a start may fail on them.
+pub const DEFINITIONS_CHECK: &str = "definitions";
+
 /// Runs sagas until shutdown.
 pub async fn run(worker: Worker, config: Config) -> anyhow::Result<()> {
     let definitions = definitions::load(&worker.db, config.definitions.as_deref()).await?;
+    Health::of_process().check(DEFINITIONS_CHECK).set(true);
     tokio::try_join!(
         driver::run(worker.clone(), definitions.clone()),
         bulk_operation_work::work(worker.clone()),

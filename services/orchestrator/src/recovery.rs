@@ -8,7 +8,7 @@ use std::time::Duration;
 use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_messaging::worker::Worker;
 use makegood_saga::event::Event;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::{driver::Timed, saga_store};
@@ -20,14 +20,24 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// After a walk that failed, or streams that cannot be made: what keeps them away does not pass in an instant.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Recovers at once and after each reconnection, until shutdown.
-pub(crate) async fn recover(worker: Worker, driver: mpsc::Sender<Vec<Timed>>) -> anyhow::Result<()> {
+/// Recovers at once and after each reconnection, until shutdown. `recovered` has the count of the last connection after which all was handed over.
+pub(crate) async fn recover(
+    worker: Worker,
+    driver: mpsc::Sender<Vec<Timed>>,
+    recovered: watch::Sender<u64>,
+) -> anyhow::Result<()> {
     let mut connections = worker.bus.reconnections();
     loop {
-        if let Err(error) = walk(&worker, &driver).await {
-            tracing::warn!(error = format!("{error:#}"), "recovery was interrupted; trying again");
-            tokio::time::sleep(RETRY_AFTER).await;
-            connections.mark_changed();
+        let connection = *connections.borrow_and_update();
+        match walk(&worker, &driver).await {
+            Ok(()) => {
+                recovered.send_replace(connection);
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "recovery was interrupted; trying again");
+                tokio::time::sleep(RETRY_AFTER).await;
+                connections.mark_changed();
+            }
         }
         tokio::select! {
             () = worker.shutdown.token.cancelled() => return Ok(()),

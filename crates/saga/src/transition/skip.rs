@@ -23,6 +23,11 @@ impl Run<'_> {
         if let Some(why) = self.cannot_begin() {
             return Verdict::Refused(why);
         }
+        if self.definition.pivot == Some(index) && self.definition.command_at(index).is_some() {
+            return Verdict::Refused(format!(
+                "`{name}` is the pivot: what follows relies on it, so it is not skipped. Retry it; once it is parked, resolve it by hand if it was done"
+            ));
+        }
         match self.state.steps[index].status {
             Status::Sent | Status::Retrying | Status::Pending | Status::Waiting => {}
             Status::Idle => {

@@ -116,3 +116,21 @@ steps:
         assert_eq!(play.state.condition(), Condition::Completed);
     }
 }
+
+/// What follows relies on it: the goods of a skipped payment would leave unpaid.
+#[test]
+fn the_pivot_is_not_skipped_whether_it_is_out_waits_for_its_next_attempt_or_is_parked() {
+    let definition = trip();
+    let mut play = until(&definition, "charge", Direction::Do);
+    let mut stands = |play: &mut Play<'_>| {
+        let Verdict::Refused(why) = play.feed(&skip("charge", json!({}))) else { panic!("{:?}", play.state) };
+        assert!(why.contains("is the pivot"), "{why}");
+    };
+    stands(&mut play);
+    play.reply("charge", Direction::Do, Outcome::retry("busy"));
+    stands(&mut play);
+    play.reply("charge", Direction::Do, Outcome::defect("broken"));
+    assert_eq!(play.state.condition(), Condition::Parked);
+    stands(&mut play);
+    assert_eq!(play.state.condition(), Condition::Parked);
+}

@@ -34,6 +34,10 @@ pub(super) async fn serve(listener: TcpListener, process: Process) {
     health.drain_with(process.shutdown.clone());
     // Set by the HTTP server, once all its routes are there; until then it fails.
     let _ = health.check(super::http_server::CHECK);
+    // A definition that has changed though it was released ends the process: not before it has told everybody that it is well.
+    if process.roles.contains(&Role::Orchestrator) {
+        let _ = health.check(makegood_orchestrator::DEFINITIONS_CHECK);
+    }
     // What a buyer asks for is answered from the databases, and what is accepted while the bus is away is told when it is back. So
     // its outage must not take every pod of the shop out of service.
     let bus_check = health.check_once("nats");

@@ -66,7 +66,10 @@ async fn keep_running(process: &mut Process, stop: &CancellationToken) {
 async fn live_once(process: &mut Process) {
     let start = Instant::now();
     match process.exited().await {
-        Ok(status) => say(&format!("{} ended by itself ({status}); starting it again", process.name())),
+        Ok(status) => {
+            let (name, log) = (process.name(), process.log().display());
+            say(&format!("{name} ended by itself ({status}; {log} says why); starting it again"));
+        }
         Err(error) => say(&format!("{error:#}; starting it again")),
     }
     if start.elapsed() < HEALTHY_AFTER {

@@ -69,6 +69,7 @@ pub(crate) struct SagaSummary {
     /// Why it was undone, or why it is parked.
     pub(super) reason: Option<Value>,
     pub(super) revision: i32,
+    /// Since it began; of one that has ended, how long it took.
     pub(super) age_seconds: i64,
     /// How long it has been at its current step; null once ended.
     pub(super) step_seconds: Option<i64>,

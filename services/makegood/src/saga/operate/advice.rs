@@ -31,7 +31,7 @@ pub(super) fn advice(saga: &Detail) -> Vec<Advice> {
         "compensated" => return vec![Advice::just("Nothing: it has ended, and all that it did was made good.")],
         "parked" => parked(id, step, why),
         "paused" => vec![Advice::run("It should go on where it was", command("resume", id, ""))],
-        "waiting" => waiting(id, step),
+        "waiting" => waiting(id, &saga.saga.definition, step),
         "compensating" => asked(id, step, "It is being made good, and asks again by itself"),
         "running" | "finishing" => asked(id, step, "It is under way, and asks again by itself"),
         _ => vec![Advice::just("This makegood does not know the state: its release is older than the deployment's.")],
@@ -84,17 +84,24 @@ fn parked(id: &str, step: Option<&Step>, why: &str) -> Vec<Advice> {
         format!("You did {} by hand; give what it would have answered, if later steps read it", step.step),
         command("resolve", id, &format!("{on_step} --step-output '{{…}}'")),
     );
-    let without = Advice::run(
-        format!("It can do without {}", step.step),
-        command("skip", id, &format!("{on_step} --step-output '{{…}}'")),
-    );
-    if is_on_record(why) { vec![by_hand, without, again] } else { vec![again, by_hand, without] }
+    // What follows relies on the pivot.
+    let without = (!step.pivot).then(|| {
+        Advice::run(
+            format!("It can do without {}", step.step),
+            command("skip", id, &format!("{on_step} --step-output '{{…}}'")),
+        )
+    });
+    let (first, last) = if is_on_record(why) { (None, Some(again)) } else { (Some(again), None) };
+    first.into_iter().chain([by_hand]).chain(without).chain(last).collect()
 }
 
 /// A participant keeps what it refused, and what it answered, and says the same again. The engine's words for these, and the cashier's for
 /// what the provider will not do.
 fn is_on_record(why: &str) -> bool {
-    why.starts_with("refused ") || why.contains("the provider declined") || why.contains("does not match its schema")
+    ["the provider declined", "does not match its schema", "the context would have"]
+        .iter()
+        .any(|words| why.contains(words))
+        || why.starts_with("refused ")
 }
 
 fn when_to_ask_again(step: &Step, why: &str) -> String {
@@ -106,8 +113,19 @@ fn when_to_ask_again(step: &Step, why: &str) -> String {
     }
 }
 
-fn waiting(id: &str, step: Option<&Step>) -> Vec<Advice> {
+/// Steps of the shipped definitions that wait for what has a request of its own, which writes down more than the signal says.
+const ASKED_FOR_BY: [(&str, &str, &str); 2] = [
+    ("checkout", "confirmation", "POST /v1/checkouts/chk_…/confirm with {\"payment_method\": \"pm_…\"}"),
+    ("return-order", "goods_received", "POST /v1/returns/ret_…/receive with what has come"),
+];
+
+fn waiting(id: &str, definition: &str, step: Option<&Step>) -> Vec<Advice> {
+    let has_request = |step: &Step| ASKED_FOR_BY.iter().find(|(of, name, _)| *of == definition && *name == step.step);
     match step {
+        Some(step) if let Some((.., request)) = has_request(step) => vec![
+            Advice::just("Nothing: it waits for somebody outside, and decides by itself at its deadline."),
+            Advice::just(format!("You speak for whoever it waits for: {request}, and no signal.")),
+        ],
         Some(step) if step.command.is_none() => vec![
             Advice::just("Nothing: it waits for somebody outside, and decides by itself at its deadline."),
             Advice::run(
@@ -179,6 +197,18 @@ mod tests {
                 "makegood saga compensate sga_1 --reason \"…\"",
             ]
         );
+    }
+
+    #[test]
+    fn a_pivot_is_not_skipped_and_what_has_a_request_is_not_signalled() {
+        let pivot = json!([{"step": "pay", "command": "bank.pay", "pivot": true, "status": "sent", "attempts": 100}]);
+        let commands_of = commands(&saga("parked", Some("pay"), pivot));
+        assert!(commands_of.iter().all(|command| !command.contains("skip")), "{commands_of:?}");
+        let step = json!([{"step": "confirmation", "command": null, "status": "waiting", "attempts": 0}]);
+        let mut checkout = saga("waiting", Some("confirmation"), step);
+        checkout.saga.definition = "checkout".to_owned();
+        assert!(advice(&checkout)[1].when.contains("POST /v1/checkouts/chk_…/confirm"));
+        assert!(commands(&checkout).iter().all(|command| !command.contains("signal")));
     }
 
     #[test]

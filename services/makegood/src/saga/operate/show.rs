@@ -124,17 +124,24 @@ fn steps(saga: &answers::Detail) -> String {
     let now = saga.saga.told_at();
     for step in &saga.steps {
         let is_current = Some(&step.step) == saga.saga.step.as_ref();
+        // Of a step that is being undone, or is undone, they are those of the undo.
+        let of_what = if step.status.starts_with("undo") { " to undo it" } else { "" };
         let asked = match step.attempts {
             0 => "-".to_owned(),
-            1 => "once".to_owned(),
-            many => format!("{many} times"),
+            1 => format!("once{of_what}"),
+            many => format!("{many} times{of_what}"),
         };
         rows.push(vec![
             Styled::bold(if is_current { "▶" } else { " " }),
             Styled::plain(&step.step),
             Styled::state(if is_current && saga.saga.state == "parked" { "parked" } else { &step.status }),
             Styled::plain(asked),
-            Styled::plain(step.due.map_or_else(|| "-".to_owned(), |due| until(due, now))),
+            Styled::plain(match step.due {
+                None => "-".to_owned(),
+                // Its deadlines stand still, and are put off by as long as it was paused.
+                Some(_) if saga.saga.state == "paused" => "stopped".to_owned(),
+                Some(due) => until(due, now),
+            }),
             Styled::plain(step.command.clone().unwrap_or_else(|| participant(step))),
             Styled::plain(match &step.compensate {
                 Some(compensate) => compensate.as_str(),
