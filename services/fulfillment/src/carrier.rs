@@ -73,7 +73,9 @@ impl Carrier {
             .context("offering shipments to the carrier")?;
         let status = response.status();
         let worth_repeating = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-        if status.is_success() {
+        if status.is_success() && is_web_page(&response) {
+            anyhow::bail!("the carrier answered {status} with a web page: that is the word of something in between")
+        } else if status.is_success() {
             Ok(Answer::Accepted)
         } else if status.is_client_error() && !worth_repeating {
             Ok(Answer::Refused(refusal(response).await))
@@ -89,6 +91,12 @@ impl Carrier {
             callback_url: &self.callback_url,
         }
     }
+}
+
+/// As a proxy sends one while the carrier is under maintenance. Whoever takes it for a yes has parcels that nobody fetches.
+fn is_web_page(response: &reqwest::Response) -> bool {
+    let kind = response.headers().get(reqwest::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
 /// The status, and the beginning of what is said to it. Control characters are left out: it is shown to people.

@@ -2,7 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{Html, IntoResponse as _, Response},
+    routing::post,
+};
 use makegood_testing::{SHOP, TestDatabase};
 use serde_json::Value;
 
@@ -14,6 +20,9 @@ use crate::{
     invariants::INVARIANTS,
     untaken,
 };
+
+/// A success, and a web page with it.
+const FROM_SOMETHING_IN_BETWEEN: StatusCode = StatusCode::NON_AUTHORITATIVE_INFORMATION;
 
 /// The answer to a batch of so many shipments.
 type AnswerTo = fn(usize) -> StatusCode;
@@ -41,7 +50,7 @@ impl TestCarrier {
         (test_carrier, carrier)
     }
 
-    async fn receive(State(carrier): State<Self>, Json(offer): Json<Value>) -> (StatusCode, &'static str) {
+    async fn receive(State(carrier): State<Self>, Json(offer): Json<Value>) -> Response {
         let shipments = offer["shipments"].as_array().expect("shipments").clone();
         for shipment in &shipments {
             assert_eq!(shipment["callback_url"], "http://shop/v1/carrier/callbacks");
@@ -51,7 +60,10 @@ impl TestCarrier {
             shipments.iter().map(|shipment| shipment["shipment_id"].as_str().expect("an id").to_owned()).collect();
         let status = (carrier.answer.lock().expect("not poisoned"))(ids.len());
         carrier.calls.lock().expect("not poisoned").push(ids);
-        (status, "no such\tmethod")
+        if status == FROM_SOMETHING_IN_BETWEEN {
+            return (status, Html("<h1>Back soon</h1>")).into_response();
+        }
+        (status, "no such\tmethod").into_response()
     }
 
     fn answers(&self, answer: AnswerTo) {
@@ -115,6 +127,11 @@ async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence()
         .expect("time passes");
     assert_eq!(untaken::count(pool).await.expect("counts"), (0, 2));
 
+    test_carrier.answers(|_| FROM_SOMETHING_IN_BETWEEN);
+    pass_time(pool, "10 min").await;
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("a page is no answer"), 2);
+    assert_eq!(handed_over(pool).await, 0, "nobody has taken them");
+
     test_carrier.answers(|_| StatusCode::OK);
     pass_time(pool, "10 min").await;
     assert_eq!(hand_over_due(pool, &carrier).await.expect("accepted"), 2);
@@ -123,7 +140,7 @@ async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence()
 
     pass_time(pool, "10 min").await;
     assert_eq!(hand_over_due(pool, &carrier).await.expect("asked again"), 2);
-    assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 2]);
+    assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 1, 1, 2, 2]);
     database.verify_and_drop(INVARIANTS).await;
 }
 
