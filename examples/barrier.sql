@@ -63,7 +63,8 @@ end $$;
 
 -- For an action that was answered `pending`, once somebody outside has decided, in the transaction of the effect:
 --
---   select barrier_settle(key, outcome)   null: it is decided so, now and once; make the effect. Otherwise what was decided before: make none.
+--   select barrier_settle(key, outcome)   null: it is decided so, now and once; make the effect of a `done`. Otherwise what was decided before:
+--                                         make none.
 --
 -- An action that was undone meanwhile stays undone: it answers `compensated`. The saga learns of it when the step is asked again, within half
 -- a minute; a reply on the command's `reply_to` with attempt 0 tells it at once.
@@ -74,10 +75,13 @@ declare
     known       jsonb;
     compensated jsonb := '{"status": "refused", "code": "compensated", "detail": "the step was undone before it was decided"}';
 begin
-    -- Who settles at the same time waits here, and so does an undo.
+    if coalesce(decided ->> 'status', '') not in ('done', 'refused') then
+        raise exception 'a step is settled as done or as refused, not as %', decided;
+    end if;
+    -- Who settles at the same time waits here, and so does an undo. (At READ COMMITTED, PostgreSQL's own level: what follows sees what they did.)
     select outcome into known from barrier where (saga_id, step, direction) = (saga, action, 'do') for update;
     if known is null then
-        raise exception 'the step % of saga % was never answered, so there is nothing to settle', action, saga;
+        raise exception 'the step % of saga % is not answered, so there is nothing to settle (yet)', action, saga;
     end if;
     if known ->> 'status' <> 'pending' then
         return known;

@@ -1,5 +1,4 @@
 """A participant: the commands of the service `loyalty`, each taking effect once, whatever dies or is said twice.
-
 Copy the file. Yours are SERVICE, the two commands and COMMANDS; the rest is the same for every participant."""
 import asyncio, json, logging, os, signal
 import nats, psycopg
@@ -72,6 +71,7 @@ async def main():
                     await handle(db, js, message)
                     message = None  # Not before: over a new connection the same message is handled again, at once.
         except (nats.errors.Error, psycopg.OperationalError) as error:
+            message = message if isinstance(error, psycopg.Error) else None  # What could not be said comes again by itself.
             logging.warning("trying again: %s", error)
             await asyncio.sleep(1)
     await bus.close()

@@ -66,12 +66,11 @@ while (!isStopping) {
     const filter = { durable_name: SERVICE, filter_subject: `cmd.${SERVICE}.>`, ack_policy: AckPolicy.Explicit };
     await manager.consumers.add(STREAM, { ...filter, ack_wait: nanos(10_000) });
     const messages = await js.consumers.get(STREAM, SERVICE);
-    while (!isStopping) {
+    for (; !isStopping; message = null)
       if ((message ??= await messages.next({ expires: 2_000 }))) await handle(db, js, message);
-      message = null;
-    }
   } catch (error) {
     console.warn("trying again:", String(error));
+    if (!/connection|ECONN/.test(String(error))) message = null; // What could not be said comes again by itself.
     await new Promise((resume) => setTimeout(resume, 1_000));
   }
   await db.end();

@@ -250,8 +250,8 @@ impl System {
         assert!(purged.is_err(), "a purge needs a new file, and there is no folder for it");
     }
 
-    /// Deletes a stream and leaves its consumers where the next one of its name finds them, with what they have read. The roles make
-    /// it a second later.
+    /// Deletes a stream and leaves its consumers where the next one of its name finds them, with what they have read. The roles stand still
+    /// meanwhile, and make it a second later.
     pub async fn delete_stream_but_not_its_consumers(&self, stream: &str) {
         let (folder, kept) = (self.folder_of_stream(stream), self.folder("kept"));
         let consumers = fs::read_dir(folder.join("obs")).expect("the stream has consumers");
@@ -263,10 +263,13 @@ impl System {
                 fs::copy(file.path(), copy.join(file.file_name())).expect("a consumer's file can be copied");
             }
         }
-        self.jetstream().await.delete_stream(stream).await;
+        let jetstream = self.jetstream().await;
+        ROLES.iter().for_each(|role| self.pause(role));
+        jetstream.delete_stream(stream).await;
         until("the stream's folder is gone", STOP_WITHIN, async || (!folder.exists()).then_some(())).await;
         fs::create_dir(&folder).expect("a folder can be made");
         fs::rename(kept, folder.join("obs")).expect("the consumers can be left there");
+        ROLES.iter().for_each(|role| self.resume(role));
     }
 
     /// What a role has logged since its last start.

@@ -18,8 +18,8 @@ const AUTHORIZE: &str = "cmd.payment.authorize_payment.v1";
 const UNITS: i64 = 1_000;
 /// Three pings, each 5 s after the one before, and what a busy machine adds; left to itself the client takes three minutes.
 const TAKEN_FOR_GONE_WITHIN: Duration = Duration::from_secs(60);
-/// One was out when the server began to hang, the next showed that it does, and one more may be due before the first failure is known.
-const ATTEMPTS_UNTIL_NOTICED: i64 = 3;
+/// The next one shows that the server hangs: 3 s after it was sent, 2 s before it is due once more. One may have gone out just before.
+const ATTEMPTS_UNTIL_NOTICED: i64 = 2;
 /// One by one: each is a dozen messages, many more than the one order after them brings, however often it is sent again.
 const ORDERS_BEFORE: usize = 20;
 
@@ -203,6 +203,9 @@ async fn a_bus_that_hangs_costs_no_step_its_attempts() {
     let hanging = async {
         let asked = until("inventory is asked", DECIDED_WITHIN, async || attempts_of_hold(&api).await).await;
         system.pause_nats();
+        let is_noticed =
+            async || system.log_of("orchestrator").contains("leaves a message without an answer").then_some(());
+        until("the orchestrator hears nothing", TAKEN_FOR_GONE_WITHIN, is_noticed).await;
         let is_gone = async || system.log_of("orchestrator").contains("event=disconnected").then_some(());
         until("the orchestrator takes NATS for gone", TAKEN_FOR_GONE_WITHIN, is_gone).await;
         let then = attempts_of_hold(&api).await.expect("a saga is shown while NATS hangs");

@@ -197,9 +197,11 @@ async fn what_is_pending_is_settled_once_and_not_after_its_undo(system: &System)
         }
         assert_eq!(ask(CLAIM, saga, "do", Value::Null).await, Some(stands), "asked again, it says so");
     }
-    let unknown = r#"select barrier_settle('{"saga_id": "0198f0c2-a3b4-7c5d-8e9f-0a1b2c3d4e5f", "step": "approval"}', '{"status": "done"}')"#;
-    let settled = sqlx::query(unknown).execute(&mut database).await;
-    assert!(settled.is_err_and(|error| error.to_string().contains("there is nothing to settle")));
+    let unknown = json!({"saga_id": Uuid::now_v7(), "step": "approval"});
+    for (outcome, why) in [(done, "there is nothing to settle"), (pending, "not as")] {
+        let settled = sqlx::query(SETTLE).bind(&unknown).bind(outcome).execute(&mut database).await;
+        assert!(settled.is_err_and(|error| error.to_string().contains(why)), "{why}");
+    }
 }
 
 /// Commands are said again without their deadline: late ones would not be begun, and here they shall be answered.

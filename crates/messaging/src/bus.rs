@@ -19,10 +19,11 @@ use async_nats::{
     ConnectOptions, Event, ServerAddr,
     jetstream::{
         self,
-        context::{ContextBuilder, PublishError, PublishErrorKind},
+        context::{ContextBuilder, GetStreamError, GetStreamErrorKind, PublishError, PublishErrorKind},
     },
 };
 use futures::{Stream, StreamExt as _};
+use makegood_contracts::subject;
 use tokio::sync::watch;
 
 use streams::Streams;
@@ -34,8 +35,8 @@ pub const MAX_ITEMS: usize = 256;
 /// An ack that takes longer means a lost connection or an overloaded server; the sender publishes again.
 const ACK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A server that hangs keeps its connections. One that has left three pings without an answer is taken for gone: after some 15 s, where the
-/// client's own measure would be three minutes.
+/// A server that hangs keeps its connections. One that has left two pings without an answer is taken for gone when the third is due: after
+/// some 15 s, where the client's own measure would be three minutes.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
 /// A connection that heals itself; clones share it.
@@ -45,7 +46,7 @@ pub struct Bus {
     jetstream: jetstream::Context,
     connections: watch::Receiver<u64>,
     streams: Streams,
-    /// A message was left without an answer, and nothing has been answered since.
+    /// The connection was lost, or a message was left without an answer, and nothing has been answered since.
     is_silent: Arc<AtomicBool>,
 }
 
@@ -57,6 +58,8 @@ impl Bus {
     /// A URL that is none. User and password in it are used.
     pub async fn connect(url: &str, name: &str) -> anyhow::Result<Self> {
         let (connected, connections) = watch::channel(0_u64);
+        let is_silent = Arc::new(AtomicBool::new(false));
+        let lost = Arc::clone(&is_silent);
         let address: ServerAddr = url.parse().context("NATS_URL is no address such as nats://127.0.0.1:4222")?;
         let options = match (address.username(), address.password()) {
             (Some(user), Some(password)) => {
@@ -70,11 +73,12 @@ impl Bus {
         .ping_interval(PING_EVERY)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
-            let connected = connected.clone();
+            let (connected, lost) = (connected.clone(), Arc::clone(&lost));
             async move {
                 if matches!(event, Event::Connected) {
                     connected.send_modify(|count| *count += 1);
                 } else {
+                    lost.fetch_or(matches!(event, Event::Disconnected), Ordering::Relaxed);
                     tracing::warn!(%event, "NATS connection");
                 }
             }
@@ -82,7 +86,7 @@ impl Bus {
         let client = options.connect(address).await.context("connecting to NATS")?;
         let jetstream =
             ContextBuilder::new().timeout(Duration::from_secs(5)).ack_timeout(ACK_TIMEOUT).build(client.clone());
-        Ok(Self { client, jetstream, connections, streams: Streams::default(), is_silent: Arc::default() })
+        Ok(Self { client, jetstream, connections, streams: Streams::default(), is_silent })
     }
 
     /// Counts up with each (re)connection: whoever pulls must pull anew then.
@@ -99,9 +103,18 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
-    /// Whether the server is there and answers. It is asked only after it has left a message without an answer.
+    /// Whether the server is there and answers, if only that a stream is missing or cannot be made. It is asked only after a silence.
     pub async fn answers(&self) -> bool {
-        self.is_connected() && (!self.is_silent.load(Ordering::Relaxed) || self.declare_streams().await.is_ok())
+        if !self.is_connected() {
+            return false;
+        }
+        if self.is_silent.load(Ordering::Relaxed) {
+            if !is_answer(&self.jetstream.get_stream(subject::COMMAND_STREAM).await) {
+                return false;
+            }
+            self.is_silent.store(false, Ordering::Relaxed);
+        }
+        true
     }
 
     /// Creates the streams that are missing. Idempotent, and called again whenever one turns out to be gone.
@@ -121,7 +134,9 @@ impl Bus {
     pub async fn publish(&self, subject: &str, body: Vec<u8>) -> anyhow::Result<()> {
         let body = bytes::Bytes::from(body);
         if let Err(error) = self.try_publish(subject, body.clone()).await {
-            self.is_silent.fetch_or(is_silence(&error), Ordering::Relaxed);
+            if is_silence(&error) && !self.is_silent.swap(true, Ordering::Relaxed) {
+                tracing::warn!("NATS leaves a message without an answer; it is asked until it answers");
+            }
             self.declare_streams().await?;
             if let Err(error) = self.try_publish(subject, body).await {
                 if is_silence(&error) {
@@ -174,6 +189,11 @@ impl Bus {
         self.client.flush().await.with_context(|| format!("subscribing to {subject}"))?;
         Ok(subscription.map(|message| message.payload.to_vec()))
     }
+}
+
+/// Whether the server has answered: that there is no such stream is an answer too.
+fn is_answer<T>(asked: &Result<T, GetStreamError>) -> bool {
+    asked.as_ref().err().is_none_or(|error| matches!(error.kind(), GetStreamErrorKind::JetStream(_)))
 }
 
 /// Whether the stream has not answered at all. One that is full says so, and takes more when its consumers have caught up.

@@ -25,6 +25,8 @@ const ACK_WAIT: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(4);
 /// Messages fetched ahead: few, since each carries up to 256 commands and another replica may be idle.
 const PREFETCH: usize = 128;
+/// After a panic of what begins a pull, which would come again at once.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// More unacked messages than this mean that PostgreSQL is the bottleneck: the rest waits in the stream.
 const MAX_ACK_PENDING: i64 = 1_024;
 
@@ -83,7 +85,7 @@ impl Consumer {
                         Ok(pull) => Pulling::Begun(Box::new(pull)),
                         Err(error) => {
                             tracing::error!(consumer = self.wanted.durable, %error, "beginning to pull broke off; beginning anew");
-                            self.wanted.beginning()
+                            self.wanted.beginning_after(AFTER_PANIC)
                         }
                     };
                     continue;
@@ -121,7 +123,17 @@ impl Consumer {
 
 impl Wanted {
     fn beginning(&self) -> Pulling {
-        Pulling::Beginning(AbortOnDropHandle::new(tokio::spawn(self.clone().pull())))
+        self.beginning_after(Duration::ZERO)
+    }
+
+    fn beginning_after(&self, pause: Duration) -> Pulling {
+        let wanted = self.clone();
+        Pulling::Beginning(AbortOnDropHandle::new(tokio::spawn(async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            wanted.pull().await
+        })))
     }
 
     /// Begins to pull, however long that takes.
@@ -177,11 +189,10 @@ impl Wanted {
             .context("beginning to pull")?;
         Ok(Pull { messages, connections })
     }
-}
 
-impl Wanted {
     /// A stream that is made where a broken one was may find that one's consumers on the disk (nats-server 2.15): they go on from where they
-    /// stood, and pass over all that the new stream stores until it has come so far. Such a consumer is deleted, to be made anew.
+    /// stood, and pass over all that the new stream stores until it has come so far. Such a consumer is deleted, to be made anew. Another replica may delete the new one for the same
+    /// reason: what was read from it comes once more.
     async fn ensure_not_beyond_its_end(&self, stream: &Stream, consumer: &PullConsumer) -> anyhow::Result<()> {
         let stands_at = consumer.cached_info().delivered.stream_sequence;
         // Asked for afterwards: a consumer that was delivered to meanwhile is not beyond what was stored meanwhile.

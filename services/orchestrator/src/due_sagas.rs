@@ -31,7 +31,7 @@ pub(crate) async fn find(
     let connections = worker.bus.reconnections();
     let mut waited_for = 0;
     while !worker.shutdown.token.is_cancelled() {
-        let pause = if worker.bus.answers().await {
+        let pause = if worker.shutdown.token.run_until_cancelled(worker.bus.answers()).await.unwrap_or_default() {
             let connection = *connections.borrow();
             if waited_for < connection {
                 // Too late, or never: then deadlines go on without it.

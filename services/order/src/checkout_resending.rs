@@ -21,7 +21,7 @@ use crate::{
 const MAX_ROUND: i64 = 512;
 /// Between rounds when nothing is left over. The first resending comes after five seconds, so a second is precise enough.
 const PAUSE: Duration = Duration::from_secs(1);
-/// What was taken is tried for so long, as its timers are set already: the longest of them is over by then, and it is due again.
+/// What was taken waits for the bus for so long, as its timers are set already: the longest of them is over by then, and it is due again.
 const TOLD_WITHIN: Duration = Duration::from_secs(60);
 
 /// A checkout whose saga is to be told again.
@@ -94,15 +94,19 @@ async fn resend_due(worker: &Worker) -> bool {
     i64::try_from(count).is_ok_and(|count| count >= MAX_ROUND)
 }
 
-/// Until it is told. A message that is lost costs its saga as long as it has been waiting already, and a bus that comes back should cost it nothing.
+/// What could not be told is told once more when the bus answers again. A message that is lost costs its saga as long as it has been waiting
+/// already, and a bus that comes back should cost it nothing.
 async fn publish(worker: &Worker, messages: &SagaMessages) {
+    let Err(error) = saga_message::publish(&worker.bus, messages).await else { return };
+    tracing::warn!(error = format!("{error:#}"), "sagas cannot be told again now");
     let began = Instant::now();
-    while let Err(error) = saga_message::publish(&worker.bus, messages).await {
-        let gives_up = began.elapsed() >= TOLD_WITHIN;
-        tracing::warn!(error = format!("{error:#}"), gives_up, "sagas cannot be told again now");
-        if gives_up || !worker.shutdown.pause(PAUSE).await {
+    while !worker.bus.answers().await {
+        if began.elapsed() >= TOLD_WITHIN || !worker.shutdown.pause(PAUSE).await {
             return;
         }
+    }
+    if let Err(error) = saga_message::publish(&worker.bus, messages).await {
+        tracing::warn!(error = format!("{error:#}"), "sagas are told again when they are due again");
     }
 }
 

@@ -5,15 +5,16 @@ use std::time::Duration;
 use futures::future::{FutureExt as _, LocalBoxFuture};
 use makegood_contracts::{command::StepKey, reply::Outcome};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::{
     Answered, Desk, Job, Verb,
     delivery::{Answer, Delivery, Inputs, answer_job, read_inputs},
 };
-use crate::{backoff::Backoff, barrier};
+use crate::{backoff::Backoff, barrier, lasting::is_lasting};
 
-/// More than there are dead connections at hand and in the pool; it gives up after one to three seconds, beside the time of its looks.
-const LOOKS: u32 = 8;
+/// Enough for each dead connection at hand and in the pool; a step has ten times as long to answer.
+const LOOK_FOR: Duration = Duration::from_secs(3);
 
 pub(super) struct Call<I, F> {
     verb: &'static str,
@@ -77,14 +78,17 @@ async fn known(desk: &Desk, keys: &[&StepKey]) -> anyhow::Result<Vec<Option<Outc
         anyhow::Ok(known)
     };
     let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
-    for _ in 1..LOOKS {
+    let began = Instant::now();
+    loop {
         match look().await {
             Ok(known) => return Ok(known),
+            Err(error) if began.elapsed() >= LOOK_FOR || desk.worker.shutdown.has_begun() || is_lasting(&error) => {
+                return Err(error);
+            }
             Err(error) => tracing::debug!(error = format!("{error:#}"), "the barrier could not be read; trying again"),
         }
         tokio::time::sleep(backoff.next_delay()).await;
     }
-    look().await
 }
 
 impl<I, F> Verb for Call<I, F>

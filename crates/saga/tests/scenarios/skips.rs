@@ -122,7 +122,7 @@ steps:
 fn the_pivot_is_not_skipped_whether_it_is_out_waits_for_its_next_attempt_or_is_parked() {
     let definition = trip();
     let mut play = until(&definition, "charge", Direction::Do);
-    let mut stands = |play: &mut Play<'_>| {
+    let stands = |play: &mut Play<'_>| {
         let Verdict::Refused(why) = play.feed(&skip("charge", json!({}))) else { panic!("{:?}", play.state) };
         assert!(why.contains("is the pivot"), "{why}");
     };

@@ -26,7 +26,7 @@ pub(super) struct OperationJson {
     #[schema(value_type = Option<String>, format = "uuid")]
     refund_id: Option<Uuid>,
     reason: Option<String>,
-    /// The name of the operator's key, where one asked for it.
+    /// The name of the key that asked for it by hand; null where a saga's step did.
     actor: Option<String>,
     /// How often its outcome was looked for.
     asked: i32,

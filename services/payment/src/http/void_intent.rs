@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VoidIntent {
-    /// Why, in 1 to 1,000 characters: it is kept with the name of the key.
+    /// Why, in 1 to 1,000 characters: it is kept with the name of the key, unless a void is under way already, which is then answered.
     reason: String,
 }
 
@@ -54,7 +54,7 @@ struct Void {
     responses(
         (status = 202, description = "Accepted; the payment shows what becomes of it", body = Void),
         (status = 404, description = "No such payment"),
-        (status = 409, description = "`payment-captured`: it is refunded instead. `nothing-held`: it was declined or canceled"),
+        (status = 409, description = "`payment-captured`: it is refunded instead. `nothing-held`: it was declined or canceled. `authorization-undecided`: the provider is being asked"),
         (status = 422, description = "The reason says nothing")
     )
 )]
@@ -109,8 +109,12 @@ async fn ensure_voidable(tx: &mut PgConnection, intent: &Intent) -> Result<(), P
                                 where intent_id = $1 and kind = 'capture' and state <> 'declined')",
             )
             .bind(intent.id)
-            .fetch_one(tx)
+            .fetch_one(&mut *tx)
             .await?;
+            if undecided_authorization(tx, intent.id).await? {
+                let detail = "Its authorization is undecided, and the provider is being asked: void it once it is decided, which takes a minute at most.";
+                return refused("authorization-undecided", detail.to_owned());
+            }
             if is_capturing {
                 let detail =
                     "It is being captured: once that is decided, refund it, or void it if the capture is declined.";
@@ -119,6 +123,17 @@ async fn ensure_voidable(tx: &mut PgConnection, intent: &Intent) -> Result<(), P
             Ok(())
         }
     }
+}
+
+/// What a void lets go tells what had become of the authorization, but for the first one only: after a void at the bank, or another one whose answer
+/// was lost, "nothing" would be taken for an authorization that never was.
+async fn undecided_authorization(tx: &mut PgConnection, intent_id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select exists (select from payment_operation where intent_id = $1 and kind = 'authorize' and ask_at is not null)",
+    )
+    .bind(intent_id)
+    .fetch_one(tx)
+    .await
 }
 
 /// A void of it that the provider has not decided, whoever asked for it.

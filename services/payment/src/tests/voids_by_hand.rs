@@ -1,13 +1,16 @@
 //! An authorization that an operator lets go, because its saga could not and has ended.
 
-use makegood_contracts::id::PaymentIntentId;
+use makegood_contracts::{
+    command::{Direction, StepKey},
+    id::PaymentIntentId,
+    reply::Outcome,
+};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::world::{World, dropping, healthy, is_retry};
 use crate::operation::id_of_step;
-use makegood_contracts::command::{Direction, StepKey};
 
 /// Asks for a void under a key of its own.
 async fn void(world: &World, saga: Uuid, body: &Value) -> (StatusCode, Value) {
@@ -60,18 +63,23 @@ async fn what_was_let_go_at_the_bank_is_told_to_payment() {
 }
 
 #[tokio::test]
-async fn what_is_still_held_is_let_go_also_where_its_outcome_was_lost() {
+async fn what_is_still_held_is_let_go_once_its_authorization_is_decided() {
     let world = World::new().await;
     let (held, lost) = (Uuid::now_v7(), Uuid::now_v7());
     world.authorize(held, "pm_card_visa").await;
     world.set_faults(dropping()).await;
     assert!(is_retry(&world.authorize(lost, "pm_card_visa").await));
-    for saga in [held, lost] {
-        assert_eq!(void(&world, saga, &because()).await.0, StatusCode::ACCEPTED);
-    }
-    // The void's own answer is lost too, once.
+    let (status, problem) = void(&world, lost, &because()).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(problem["type"].as_str().is_some_and(|kind| kind.ends_with("/authorization-undecided")), "{problem}");
+    assert_eq!(void(&world, held, &because()).await.0, StatusCode::ACCEPTED);
+    // The void's own answer is lost too, once; the saga's own void beside it hears that there is nothing to let go any more.
     world.inquire().await;
     world.set_faults(healthy()).await;
+    let_go_at_the_bank(&world, lost).await;
+    assert_eq!(world.void(held, "pm_card_visa").await, Outcome::done());
+    world.inquire().await;
+    assert_eq!(void(&world, lost, &because()).await.0, StatusCode::ACCEPTED);
     world.inquire().await;
     for saga in [held, lost] {
         assert_eq!(world.state(saga).await, "canceled");
