@@ -13,3 +13,12 @@ pub struct Worker {
     pub clock: DbClock,
     pub shutdown: Shutdown,
 }
+
+impl Worker {
+    /// Whether NATS answers now ([`Bus::answers`]). Not once shutdown has begun: nobody waits for a server that hangs then.
+    pub async fn bus_answers(&self) -> bool {
+        let answers = self.shutdown.token.run_until_cancelled(self.bus.answers()).await;
+        // None: shutdown came first.
+        answers.unwrap_or(false)
+    }
+}

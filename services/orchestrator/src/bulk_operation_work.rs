@@ -47,7 +47,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 pub(crate) async fn work(worker: Worker) -> anyhow::Result<()> {
     let shelf = DefinitionShelf::new(worker.db.clone());
     while !worker.shutdown.token.is_cancelled() {
-        let pause = match worker.shutdown.token.run_until_cancelled(worker.bus.answers()).await.unwrap_or_default() {
+        let pause = match worker.bus_answers().await {
             true => one_round(&worker, &shelf).await,
             false => ROUND,
         };

@@ -31,11 +31,16 @@ pub(crate) async fn find(
     let connections = worker.bus.reconnections();
     let mut waited_for = 0;
     while !worker.shutdown.token.is_cancelled() {
-        let pause = if worker.shutdown.token.run_until_cancelled(worker.bus.answers()).await.unwrap_or_default() {
+        let pause = if worker.bus_answers().await {
             let connection = *connections.borrow();
             if waited_for < connection {
-                // Too late, or never: then deadlines go on without it.
-                let _ = timeout(HEAD_START, recovered.wait_for(|recovered| *recovered >= connection)).await;
+                // That nobody recovers any more (an error inside) is the shutdown's doing, and seen by the loop.
+                let recovery = timeout(HEAD_START, recovered.wait_for(|recovered| *recovered >= connection)).await;
+                if recovery.is_err() {
+                    tracing::warn!(
+                        "what is out is not sent again yet after a reconnection; deadlines go on without it"
+                    );
+                }
                 waited_for = connection;
             }
             one_round(&worker, &driver).await

@@ -100,7 +100,7 @@ async fn publish(worker: &Worker, messages: &SagaMessages) {
     let Err(error) = saga_message::publish(&worker.bus, messages).await else { return };
     tracing::warn!(error = format!("{error:#}"), "sagas cannot be told again now");
     let began = Instant::now();
-    while !worker.bus.answers().await {
+    while !worker.bus_answers().await {
         if began.elapsed() >= TOLD_WITHIN || !worker.shutdown.pause(PAUSE).await {
             return;
         }

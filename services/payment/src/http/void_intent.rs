@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     intent,
-    operation::id_of_void,
+    operation::{Kind, id_of_void},
     store::{self, Intent},
 };
 
@@ -85,65 +85,51 @@ async fn void(
     let intent = store::lock_intents(tx, &[id.uuid()]).await?.remove(&id.uuid());
     let intent = intent.filter(|intent| intent.account == caller.account);
     let intent = intent.ok_or_else(|| Problem::not_found("payment intent", id))?;
-    ensure_voidable(tx, &intent).await?;
-    if let Some((operation_id, state)) = under_way(tx, intent.id).await? {
-        return accepted(&intent, operation_id, state);
+    let undecided = undecided(tx, intent.id).await?;
+    let of_kind = |kind: Kind| undecided.iter().find(|(_, of, _)| of == kind.as_str());
+    ensure_voidable(intent.progress.state, of_kind(Kind::Authorize).is_some(), of_kind(Kind::Capture).is_some())?;
+    if let Some((operation_id, _, state)) = of_kind(Kind::Void) {
+        return accepted(&intent, *operation_id, state.clone());
     }
     insert(tx, &intent, operation_id, &caller.actor, reason).await?;
     accepted(&intent, operation_id, "started".to_owned())
 }
 
-async fn ensure_voidable(tx: &mut PgConnection, intent: &Intent) -> Result<(), Problem> {
-    let refused = |kind, detail: String| Err(Problem::conflict(kind, "The payment cannot be voided", detail));
-    match intent.progress.state {
+/// What the provider has not decided of a payment, whoever asked for it: the operation's id, kind and state.
+async fn undecided(tx: &mut PgConnection, intent_id: Uuid) -> Result<Vec<(Uuid, String, String)>, sqlx::Error> {
+    sqlx::query_as(
+        "select operation_id, kind, state from payment_operation where intent_id = $1 and ask_at is not null",
+    )
+    .bind(intent_id)
+    .fetch_all(tx)
+    .await
+}
+
+/// What a void lets go tells what had become of an undecided authorization, but the first one's answer only: after a void at the bank, or
+/// another one whose answer was lost, "nothing" would be taken for an authorization that never was.
+fn ensure_voidable(state: intent::State, is_authorizing: bool, is_capturing: bool) -> Result<(), Problem> {
+    let (kind, detail) = match state {
         intent::State::Failed | intent::State::Canceled => {
-            refused("nothing-held", format!("It is {}: nothing is held of it.", intent.progress.state.as_str()))
+            ("nothing-held", format!("It is {}: nothing is held of it.", state.as_str()))
         }
-        intent::State::Succeeded => refused("payment-captured", "It is captured: refund it instead.".to_owned()),
+        intent::State::Succeeded => ("payment-captured", "It is captured: refund it instead.".to_owned()),
         intent::State::RequiresConfirmation
         | intent::State::Processing
         | intent::State::RequiresAction
-        | intent::State::RequiresCapture => {
-            let is_capturing: bool = sqlx::query_scalar(
-                "select exists (select from payment_operation
-                                where intent_id = $1 and kind = 'capture' and state <> 'declined')",
-            )
-            .bind(intent.id)
-            .fetch_one(&mut *tx)
-            .await?;
-            if undecided_authorization(tx, intent.id).await? {
-                let detail = "Its authorization is undecided, and the provider is being asked: void it once it is decided, which takes a minute at most.";
-                return refused("authorization-undecided", detail.to_owned());
-            }
-            if is_capturing {
-                let detail =
-                    "It is being captured: once that is decided, refund it, or void it if the capture is declined.";
-                return refused("payment-captured", detail.to_owned());
-            }
-            Ok(())
-        }
-    }
-}
-
-/// What a void lets go tells what had become of the authorization, but for the first one only: after a void at the bank, or another one whose answer
-/// was lost, "nothing" would be taken for an authorization that never was.
-async fn undecided_authorization(tx: &mut PgConnection, intent_id: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "select exists (select from payment_operation where intent_id = $1 and kind = 'authorize' and ask_at is not null)",
-    )
-    .bind(intent_id)
-    .fetch_one(tx)
-    .await
-}
-
-/// A void of it that the provider has not decided, whoever asked for it.
-async fn under_way(tx: &mut PgConnection, intent_id: Uuid) -> Result<Option<(Uuid, String)>, sqlx::Error> {
-    sqlx::query_as(
-        "select operation_id, state from payment_operation where intent_id = $1 and kind = 'void' and ask_at is not null limit 1",
-    )
-    .bind(intent_id)
-    .fetch_optional(tx)
-    .await
+        | intent::State::RequiresCapture => match (is_authorizing, is_capturing) {
+            (true, _) => (
+                "authorization-undecided",
+                "Its authorization is undecided, and the provider is being asked: void it once it is decided, which takes a minute at most."
+                    .to_owned(),
+            ),
+            (false, true) => (
+                "payment-captured",
+                "It is being captured: once that is decided, refund it, or void it if the capture is declined.".to_owned(),
+            ),
+            (false, false) => return Ok(()),
+        },
+    };
+    Err(Problem::conflict(kind, "The payment cannot be voided", detail))
 }
 
 /// The inquiry finds it at once, learns that the provider never saw it, and sends it.
