@@ -7,7 +7,7 @@ use async_nats::{
     jetstream::{
         self,
         consumer::{AckPolicy, pull},
-        stream::{Config, Stream},
+        stream::{Config, DiscardPolicy, Stream},
     },
 };
 use futures::{StreamExt, TryStreamExt};
@@ -72,6 +72,18 @@ impl JetStream {
     /// With all its messages and consumers.
     pub async fn delete_stream(&self, stream: &str) {
         self.context.delete_stream(stream).await.expect("the stream can be deleted");
+    }
+
+    /// Has a stream refuse what would make it larger than so many bytes.
+    pub async fn refuse_beyond(&self, stream: &str, bytes: i64) {
+        let config = self.stream(stream).await.cached_info().config.clone();
+        let smaller = Config { max_bytes: bytes, discard: DiscardPolicy::New, ..config };
+        self.context.update_stream(&smaller).await.expect("the stream can be changed");
+    }
+
+    /// The oldest message that a stream has: later than the first one there was, once it has let go of something.
+    pub async fn first_sequence(&self, stream: &str) -> u64 {
+        self.stream(stream).await.cached_info().state.first_sequence
     }
 
     /// Takes a stream's subjects for another one, so that it cannot be made: as when the server has no room for it.

@@ -23,6 +23,10 @@ const ATTEMPTS_UNTIL_NOTICED: i64 = 2;
 /// One by one: each is a dozen messages, many more than the one order after them brings, however often it is sent again.
 const ORDERS_BEFORE: usize = 20;
 
+/// A few orders' messages; the others come one by one, and fill it several times over.
+const SMALL_STREAM_BYTES: i64 = 32 << 10;
+const ORDERS_THAT_FILL: usize = 20;
+
 /// Places this many orders at once, and has something happen as soon as the first is accepted: then the others are
 /// anywhere between their first request and their last step.
 async fn place_during(system: &mut System, orders: usize, fault: impl AsyncFnOnce(&mut System)) -> Vec<Placed> {
@@ -190,6 +194,28 @@ async fn orders_complete_though_consumers_stand_beyond_the_end_of_their_stream()
         "its consumer stood where the one before had stood"
     );
     sold(&system, ORDERS_BEFORE + 1).await;
+    system.finish().await;
+}
+
+/// What is done with stays in its stream for an hour, and a stream has a bound: a shop that fills it within the hour sells on. These are made as
+/// the release before made them, which refused whatever was new until the hour was over.
+#[tokio::test]
+async fn orders_complete_though_their_streams_are_full() {
+    let system = System::start().await;
+    system.api.sell("CUP", "3.00", UNITS).await.expect("on sale");
+    let jetstream = system.jetstream().await;
+    for stream in [subject::COMMAND_STREAM, subject::REPLY_STREAM] {
+        jetstream.refuse_beyond(stream, SMALL_STREAM_BYTES).await;
+    }
+    for _ in 0..ORDERS_THAT_FILL {
+        let placed = system.api.place_order(&[("CUP", 1)]).await.expect("accepted");
+        all_complete(&system, &[placed], "its streams were full").await;
+    }
+    for stream in [subject::COMMAND_STREAM, subject::REPLY_STREAM] {
+        let has_been_full = jetstream.first_sequence(stream).await > 1;
+        assert!(has_been_full, "{stream} had to let go of something");
+    }
+    sold(&system, ORDERS_THAT_FILL).await;
     system.finish().await;
 }
 

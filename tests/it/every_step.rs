@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use makegood_contracts::{id::CheckoutId, reply::Outcome};
-use makegood_saga::definition::{Definition, StepKind};
+use makegood_saga::definition::{Definition, Step, StepKind};
 use makegood_tests::{Api, As, STREAMS, Said, Stock, System, until};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-const DEFINITION: &str = include_str!("../../saga-definitions/checkout.v1.yaml");
+const DEFINITION: &str = include_str!("../../saga-definitions/checkout.v2.yaml");
 const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 const UNITS: i64 = 10;
 
@@ -20,8 +20,8 @@ async fn every_step_can_be_refused_and_everything_can_be_said_again() {
     let system = System::start_with(&[("MAKEGOOD_SANDBOX_SHIP_AFTER", "0.1")]).await;
     system.api.sell("JUG", "8.00", UNITS).await.expect("on sale");
     let cart = system.api.cart(&[("JUG", 2)]).await.expect("a cart");
-    for (step, service) in steps_with_a_way_back() {
-        refuse(&system, &cart, &step, &service).await;
+    for step in steps_with_a_way_back() {
+        refuse(&system, &cart, &step).await;
     }
 
     // The very cart that was given back so often becomes an order.
@@ -33,26 +33,35 @@ async fn every_step_can_be_refused_and_everything_can_be_said_again() {
     system.finish().await;
 }
 
-/// The commands up to and including the pivot, each with the service that does it.
-fn steps_with_a_way_back() -> Vec<(String, String)> {
+struct StepWithAWayBack {
+    name: String,
+    /// Who does it.
+    service: String,
+    /// It is done for a buyer who confirms later, and may be left out for one who confirms at once.
+    is_for_later: bool,
+}
+
+/// The commands up to and including the pivot.
+fn steps_with_a_way_back() -> Vec<StepWithAWayBack> {
     let definition = Definition::parse(DEFINITION).expect("the definition is sound");
     let pivot = definition.pivot.expect("a checkout has a pivot");
-    let command_of = |kind: &StepKind| match kind {
-        StepKind::Command(step) => Some(step.command.clone()),
+    let way_back = |step: &Step| match &step.kind {
+        StepKind::Command(command) => Some(StepWithAWayBack {
+            name: step.name.clone(),
+            service: command.command.split('.').next().expect("service.verb_noun").to_owned(),
+            is_for_later: step.may_be_skipped(),
+        }),
         StepKind::Await(_) => None,
     };
-    let commands =
-        definition.steps.iter().take(pivot + 1).filter_map(|step| Some((&step.name, command_of(&step.kind)?)));
-    commands
-        .map(|(name, command)| (name.clone(), command.split('.').next().expect("service.verb_noun").to_owned()))
-        .collect()
+    definition.steps.iter().take(pivot + 1).filter_map(way_back).collect()
 }
 
 /// Checks the cart out, has one step refused, and looks whether nothing is left of it.
-async fn refuse(system: &System, cart: &str, step: &str, service: &str) {
+async fn refuse(system: &System, cart: &str, step: &StepWithAWayBack) {
+    let StepWithAWayBack { name: step, service, is_for_later } = step;
     // The first participant stands still until the refusal lies where the step's own will look for it.
     system.pause("cart");
-    let request = Api::checkout_of(cart, "pm_card_visa");
+    let request = if *is_for_later { Api::open_checkout_of(cart) } else { Api::checkout_of(cart, "pm_card_visa") };
     let (answer, saga) = tokio::join!(system.api.post("/v1/checkouts", As::Buyer, &request), async {
         let saga = running_saga(system).await;
         inject_refusal(system, service, saga, step).await;
@@ -62,6 +71,10 @@ async fn refuse(system: &System, cart: &str, step: &str, service: &str) {
     answer.expect("answered");
 
     let path = format!("/v1/checkouts/{}", CheckoutId::from_uuid(saga));
+    if *is_for_later {
+        let confirmation = json!({ "payment_method": "pm_card_visa" });
+        system.api.post(&format!("{path}/confirm"), As::Buyer, &confirmation).await.expect("confirmed");
+    }
     let checkout = until(&format!("{step} is refused"), DECIDED_WITHIN, async || {
         let checkout = system.api.get(&path, As::Buyer).await.expect("answers");
         (checkout.text_at("/status") == "failed").then_some(checkout)

@@ -19,7 +19,19 @@ pub struct CreateShipments {
     pub order_id: Uuid,
     pub shipping_method: String,
     pub shipping_address: Value,
-    pub allocations: Vec<Allocation>,
+    /// As `allocate_stock` has it; none where the stock was allocated with the hold.
+    #[serde(default)]
+    pub allocations: Option<Vec<Allocation>>,
+    /// As `hold_stock` has it, of a checkout that was confirmed when it began.
+    #[serde(default)]
+    pub allocated_with_hold: Option<Vec<Allocation>>,
+}
+
+impl CreateShipments {
+    /// What is to be shipped from where, whichever step has allocated it; none where no step has.
+    pub fn allocated(&self) -> Option<&[Allocation]> {
+        self.allocations.as_deref().or(self.allocated_with_hold.as_deref())
+    }
 }
 
 /// Output of `create_shipments`.

@@ -19,6 +19,9 @@ pub struct HoldStock {
     #[serde(flatten)]
     pub account: Account,
     pub lines: Vec<HoldLine>,
+    /// The buyer has confirmed already: what is held is allocated at once, and has no deadline.
+    #[serde(default)]
+    pub confirmed: bool,
 }
 
 /// Lines of the same SKU add up.
@@ -31,8 +34,12 @@ pub struct HoldLine {
 /// Output of `hold_stock`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HeldStock {
+    /// Until then the stock waits for a buyer who has not confirmed.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
+    /// Of a confirmed checkout: which warehouse ships what. It needs no `allocate_stock`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocations: Option<Vec<Allocation>>,
 }
 
 /// Input of `allocate_stock` and `commit_stock`: the saga's own hold.

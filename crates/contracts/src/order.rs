@@ -32,6 +32,9 @@ pub struct CheckoutInput {
     pub expected_total: Option<Money>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Confirmed by the call that opened it: the confirmation comes with the start.
+    #[serde(default)]
+    pub confirmed: bool,
 }
 
 /// The signal of the buyer who confirms.

@@ -196,7 +196,7 @@ fn is_answer<T>(asked: &Result<T, GetStreamError>) -> bool {
     asked.as_ref().err().is_none_or(|error| matches!(error.kind(), GetStreamErrorKind::JetStream(_)))
 }
 
-/// Whether the stream has not answered at all. One that is full says so, and takes more when its consumers have caught up.
+/// Whether the stream has not answered at all.
 fn is_silence(error: &anyhow::Error) -> bool {
     let publish = error.downcast_ref::<PublishError>();
     publish.is_some_and(|error| error.kind() == PublishErrorKind::TimedOut)

@@ -36,6 +36,7 @@ use makegood_contracts::{
     command::{Direction, StepKey},
     reply::Outcome,
 };
+use makegood_inventory::hold::State;
 use makegood_payment::operation::Said;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -332,8 +333,8 @@ impl Simulation {
         let now = self.schedule.now;
         if self.is_up(Service::Inventory) {
             let ended = self.stock.sweep(now, self.bug == Some(Bug::ExpiryIgnoresPayment));
-            let paid = |saga: &&Uuid| self.standing.contains(&(**saga, "allocate_stock".into()));
-            if let Some(saga) = ended.iter().find(paid) {
+            // P5: what is allocated waits for its payment, which may have begun.
+            if let Some((saga, _)) = ended.iter().find(|(_, was)| *was == State::Allocated) {
                 self.breaks(format!("the hold of {saga} ended though its payment had started"));
             }
         }

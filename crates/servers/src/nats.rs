@@ -5,6 +5,7 @@ use std::{
     io::Read,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -56,13 +57,19 @@ pub async fn prepare(wheels: &Wheels, state: &Path, notify: &Notify) -> Result<N
             identity,
             program: wheels.nats_server.clone(),
             args: vec!["-c".into(), config.into()],
-            env: Vec::new(),
+            env: vec![("GOMAXPROCS".to_owned(), threads().to_string())],
             run_as: None,
             log: state.join("nats.log"),
             ready_within: READY_WITHIN,
             is_ready: Box::new(move |_pid| greets(port)),
         },
     })
+}
+
+/// Threads that run Go code at once: half of the cores. It shares the machine with all else, and each message that one of its threads hands to another
+/// wakes a core: with one thread on two cores a saga of four steps took 6.2 ms instead of 6.6 (docs/performance.md).
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
 fn configuration(port: u16, store: &Path, password: &str) -> String {

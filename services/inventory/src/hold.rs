@@ -6,6 +6,8 @@
 //!   ├──────────┴──▶ released
 //!   └──▶ expired
 //! ```
+//! One whose buyer has confirmed before begins as allocated.
+//!
 //! Pure: the store locks a hold, one of the verbs below moves it, the store writes what it has become. Every verb may
 //! be repeated: a hold that already is where the verb leads stays there.
 
@@ -47,6 +49,11 @@ impl State {
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// What a hold begins as: a buyer who has confirmed is not waited for.
+    pub const fn at_first(confirmed: bool) -> Self {
+        if confirmed { Self::Allocated } else { Self::Held }
     }
 
     /// The counters are the sum of these over all holds: a change of state posts the difference, and

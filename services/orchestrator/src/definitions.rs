@@ -15,6 +15,7 @@ use tokio::sync::RwLock;
 /// What ships with Makegood.
 const SHIPPED: &[(&str, &str)] = &[
     ("checkout.v1.yaml", include_str!("../../../saga-definitions/checkout.v1.yaml")),
+    ("checkout.v2.yaml", include_str!("../../../saga-definitions/checkout.v2.yaml")),
     ("cancel-order.v1.yaml", include_str!("../../../saga-definitions/cancel-order.v1.yaml")),
     ("return-order.v1.yaml", include_str!("../../../saga-definitions/return-order.v1.yaml")),
 ];

@@ -340,17 +340,22 @@ pub(crate) async fn newest_live(db: &PgPool) -> Result<Option<Uuid>, sqlx::Error
     sqlx::query_scalar("select id from saga order by id desc limit 1").fetch_optional(db).await
 }
 
-/// Live sagas after an id and up to another, in order, with their revisions: recovery walks over them.
+/// Live sagas after an id and up to another that may have something out, in order, with their revisions: recovery walks over them. One that
+/// waits for somebody for longer than any pending step does until it is asked again has nothing out, and there may be a million of those.
 pub(crate) async fn live_between(
     db: &PgPool,
     after: Uuid,
     last: Uuid,
     limit: i64,
 ) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
-    sqlx::query_as("select id, revision from saga where id > $1 and id <= $2 order by id limit $3")
-        .bind(after)
-        .bind(last)
-        .bind(limit)
-        .fetch_all(db)
-        .await
+    sqlx::query_as(
+        r"select id, revision from saga
+          where id > $1 and id <= $2 and (state <> 'waiting' or wake_at <= now() + interval '1 minute')
+          order by id limit $3",
+    )
+    .bind(after)
+    .bind(last)
+    .bind(limit)
+    .fetch_all(db)
+    .await
 }

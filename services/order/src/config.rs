@@ -3,7 +3,8 @@
 /// Flags and variables of the order role.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Config {
-    /// Requests of one process that may wait for their checkout to open. More are answered 429 before anything is done.
+    /// Requests of one process that may wait for their checkout to open, and checkouts in all that may wait for their sagas to hear of them. More are
+    /// answered 429 before anything is done.
     #[arg(
         long,
         env = "MAKEGOOD_MAX_OPEN_CHECKOUTS_IN_FLIGHT",

@@ -36,6 +36,7 @@ use return_order::ReturnTerms;
 
 use crate::{
     checkout_accepting::{self, Accepting},
+    checkout_backlog::Backlog,
     config::Config,
     waiting::Waiting,
 };
@@ -46,6 +47,7 @@ struct Shared {
     http: HttpContext,
     bus: Bus,
     accepting: Accepting,
+    backlog: Backlog,
     waiting: Waiting,
     /// Places for requests whose checkout is not open yet; without one a request is shed.
     opening_places: Arc<Semaphore>,
@@ -62,6 +64,7 @@ impl FromRef<Shared> for HttpContext {
 pub(crate) fn router(http: HttpContext, bus: Bus, config: &Config) -> Router {
     let shared = Shared {
         accepting: checkout_accepting::spawn(http.db.clone(), bus.clone()),
+        backlog: Backlog::watch(http.db.clone(), config.max_open_checkouts_in_flight, http.shutdown.clone()),
         waiting: Waiting::spawn(http.db.clone()),
         opening_places: places(config.max_open_checkouts_in_flight),
         stream_places: places(config.max_order_event_streams),

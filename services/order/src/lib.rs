@@ -29,6 +29,7 @@ mod return_row;
 
 mod checkout_accepting;
 mod checkout_answer;
+mod checkout_backlog;
 mod saga_message;
 mod waiting;
 

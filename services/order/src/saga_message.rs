@@ -81,6 +81,7 @@ pub(crate) fn start(requested: &RequestedCheckout) -> anyhow::Result<StartSaga> 
         shipping_address: requested.shipping_address.clone(),
         expected_total: requested.expected_total.as_ref().map(|total| total.0),
         reference: requested.reference.clone(),
+        confirmed: requested.confirmed_in_call,
     };
     let mut signals = Map::new();
     if let (true, Some(confirmation)) = (requested.confirmed_in_call, &requested.confirmation) {

@@ -31,27 +31,37 @@ pub async fn keep_partitions(db: PgPool, shutdown: Shutdown) {
     }
 }
 
-/// One round: makes what is missing and drops what is past. Doing it twice does nothing.
+/// What a round does, each by itself: what cannot be dropped today must not keep tomorrow from being made.
+const STEPS: [&str; 3] = [
+    "select make_key_partitions()",
+    // Whatever is partitioned by a UUIDv7: the barrier everywhere, the log of sagas at the orchestrator.
+    "select make_day_partitions(c.relname, 1, 7)
+     from pg_partitioned_table p
+     join pg_class c on c.oid = p.partrelid
+     join pg_attribute a on a.attrelid = c.oid and a.attnum = p.partattrs[0]
+     where p.partstrat = 'r' and a.atttypid = 'uuid'::regtype",
+    "select drop_key_partitions()",
+];
+
+/// One round: makes what is missing and drops what is past. Doing it twice does nothing. Says the first of what went wrong.
 async fn roll(db: &PgPool) -> Result<(), sqlx::Error> {
+    let mut rolled = Ok(());
+    for step in STEPS {
+        rolled = rolled.and(roll_step(db, step).await);
+    }
+    rolled
+}
+
+async fn roll_step(db: &PgPool, step: &'static str) -> Result<(), sqlx::Error> {
     let mut tx = db.begin().await?;
     sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await?;
     let is_first: bool =
         sqlx::query_scalar("select pg_try_advisory_xact_lock($1)").bind(ROLLING).fetch_one(&mut *tx).await?;
-    if !is_first {
-        return Ok(());
+    if is_first {
+        sqlx::query(step).execute(&mut *tx).await?;
+        tx.commit().await?;
     }
-    sqlx::query("select make_key_partitions()").execute(&mut *tx).await?;
-    // Whatever is partitioned by a UUIDv7: the barrier everywhere, the log of sagas at the orchestrator.
-    sqlx::query(
-        r"select make_day_partitions(c.relname, 1, 7)
-          from pg_partitioned_table p
-          join pg_class c on c.oid = p.partrelid
-          join pg_attribute a on a.attrelid = c.oid and a.attnum = p.partattrs[0]
-          where p.partstrat = 'r' and a.atttypid = 'uuid'::regtype",
-    )
-    .execute(&mut *tx)
-    .await?;
-    tx.commit().await
+    Ok(())
 }
 
 #[cfg(test)]
@@ -114,17 +124,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_reader_keeps_nobody_waiting_but_us() {
+    async fn a_long_reader_keeps_nobody_waiting_but_us_and_no_day_from_being_made() {
         let test = TestDatabase::create().await;
         make_them_all_past(&test).await;
+        let at_first = days(&test.db, "idempotency_key").await;
         let mut reader = test.db.begin().await.expect("begins");
         sqlx::query("select count(*) from idempotency_key").execute(&mut *reader).await.expect("reads");
         let begun = tokio::time::Instant::now();
         let refused = roll(&test.db).await.expect_err("the reader is there");
         assert!(refused.to_string().contains("lock timeout"), "{refused}");
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        let made = days(&test.db, "idempotency_key").await;
+        assert!(
+            made.len() > at_first.len() && made.contains(&at_first[0]),
+            "the old day stays, new ones come: {made:?}"
+        );
         drop(reader);
         roll(&test.db).await.expect("the reader is gone");
+        assert!(!days(&test.db, "idempotency_key").await.contains(&at_first[0]));
         test.remove().await;
     }
 }

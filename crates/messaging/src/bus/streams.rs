@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use async_nats::jetstream::{
     self, ErrorCode,
     context::{GetStreamError, GetStreamErrorKind},
-    stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
+    stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream},
 };
 use makegood_contracts::subject;
 use time::OffsetDateTime;
@@ -23,9 +23,12 @@ use tokio::time::{Instant, sleep};
 const COMMAND_AGE: Duration = Duration::from_secs(60 * 60);
 /// How long events are kept for consumers that were away; older ones are replayed from the log table.
 const EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
-/// Size bounds, so that a stuck consumer fills no disk.
+/// Size bounds, so that nothing fills the disk. A stream keeps what is done too, and so is full most of the time where much is sold.
 const COMMAND_BYTES: i64 = 1 << 30;
 const EVENT_BYTES: i64 = 2 << 30;
+/// A full stream lets go of its oldest messages. Nearly always they are done with; what is not comes again from its row. If it refused new
+/// ones, a shop would stand still until the messages of its busy hour are an hour old (decision 0027).
+const WHEN_FULL: DiscardPolicy = DiscardPolicy::Old;
 /// A stream that was there and is gone may still be on its way out: the server forgets its name first, tells its consumers,
 /// and moves its folder away last. One made in between loses its folder to that and never stores anything
 /// (nats-server 2.15, `stream.stop` and `fileStore.Delete`).
@@ -67,14 +70,13 @@ impl Streams {
     /// Makes the streams that are missing. Idempotent.
     pub(super) async fn declare(&self, jetstream: &jetstream::Context) -> anyhow::Result<()> {
         let _turn = self.declaring.lock().await;
-        for (name, subjects, max_age, max_bytes, discard) in [
-            // DiscardNew: a full stream refuses new commands rather than dropping old ones; the senders come again.
-            (subject::COMMAND_STREAM, subject::COMMAND_SUBJECTS, COMMAND_AGE, COMMAND_BYTES, DiscardPolicy::New),
-            (subject::REPLY_STREAM, subject::REPLY_SUBJECTS, COMMAND_AGE, COMMAND_BYTES, DiscardPolicy::New),
-            (subject::EVENT_STREAM, subject::EVENT_SUBJECTS, EVENT_AGE, EVENT_BYTES, DiscardPolicy::Old),
+        for (name, subjects, max_age, max_bytes) in [
+            (subject::COMMAND_STREAM, subject::COMMAND_SUBJECTS, COMMAND_AGE, COMMAND_BYTES),
+            (subject::REPLY_STREAM, subject::REPLY_SUBJECTS, COMMAND_AGE, COMMAND_BYTES),
+            (subject::EVENT_STREAM, subject::EVENT_SUBJECTS, EVENT_AGE, EVENT_BYTES),
         ] {
             match jetstream.get_stream(name).await {
-                Ok(_) => {}
+                Ok(stream) => let_go_of_the_oldest(jetstream, &stream).await,
                 Err(error) if is_gone(&error) => {
                     if self.with_seen(|seen| seen.existing.contains(name)) {
                         tracing::warn!(stream = name, "a stream is gone; it is made anew");
@@ -87,7 +89,7 @@ impl Streams {
                         storage: StorageType::File,
                         max_age,
                         max_bytes,
-                        discard,
+                        discard: WHEN_FULL,
                         allow_direct: true,
                         ..Config::default()
                     };
@@ -138,6 +140,24 @@ impl Streams {
 
     fn with_seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
         look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Streams that the release before made refuse what is new when they are full. What else an operator has set, such as a bound, stays. Where the
+/// change is not possible the stream serves until it is full, so nobody waits for it.
+async fn let_go_of_the_oldest(jetstream: &jetstream::Context, stream: &Stream<Info>) {
+    let config = &stream.cached_info().config;
+    if config.discard == WHEN_FULL {
+        return;
+    }
+    let changed = Config { discard: WHEN_FULL, discard_new_per_subject: false, ..config.clone() };
+    match jetstream.update_stream(&changed).await {
+        Ok(_) => tracing::warn!(stream = config.name, "the stream refused messages when it was full; it was changed"),
+        Err(error) => tracing::error!(
+            stream = config.name,
+            %error,
+            "the stream will refuse messages when it is full, and could not be changed: set its discard policy to `old`"
+        ),
     }
 }
 

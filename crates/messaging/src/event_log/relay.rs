@@ -144,9 +144,11 @@ async fn begin(worker: &Worker) -> anyhow::Result<Telling> {
         }
     };
     let young: Option<(i64, Uuid)> = sqlx::query_as(
-        r"select written_by::text::bigint, id from event_log
-          where id >= uuidv7_floor(now() - make_interval(secs => $1))
-          order by event_log.written_by, event_log.id limit 1",
+        // In two steps: in one, the planner would look for the first by position, and read the whole log until it comes to the young ones.
+        r"select young.written_by::text::bigint, young.id
+          from (select written_by, id from event_log
+                where id >= uuidv7_floor(now() - make_interval(secs => $1)) offset 0) young
+          order by young.written_by, young.id limit 1",
     )
     .bind(RETOLD_SECONDS)
     .fetch_optional(&worker.db)

@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use super::{Simulation, flows::Flow};
 
+/// Skipped where the stock was allocated with its hold: then the inventory's books tell, and not the step.
+const ALLOCATION: &str = "allocate_stock";
+
 impl Simulation {
     /// A step's effect, or that of its undo, has become durable.
     pub(super) fn note_effect(&mut self, key: &StepKey, outcome: &Outcome, was_here: bool) {
@@ -70,6 +73,7 @@ impl Simulation {
             let name = flow.name_of(earlier);
             matches!(flow.definition.steps[earlier].kind, StepKind::Await(_))
                 || self.is_left_out(saga, &name)
+                || (*name == *ALLOCATION && self.stock.is_allocated(saga))
                 || self.standing.contains(&(saga, name))
         })
     }

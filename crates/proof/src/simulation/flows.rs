@@ -1,5 +1,5 @@
-//! The flows that the shop runs: the shipped definitions, and a next version of the checkout that is released in the middle
-//! of the day. Sagas that have begun before stay on theirs, unless an operator moves them.
+//! The flows that the shop runs: the shipped definitions, of which the checkout's second version is released early in the day,
+//! and a next version of it in the middle. Sagas that have begun before stay on theirs, unless an operator moves them.
 
 use std::rc::Rc;
 
@@ -9,11 +9,12 @@ use time::{Duration, OffsetDateTime};
 use super::schedule::BEGINNING;
 use crate::{bug::Bug, engine};
 
-const CHECKOUT: &str = include_str!("../../../../saga-definitions/checkout.v1.yaml");
+const FIRST_CHECKOUT: &str = include_str!("../../../../saga-definitions/checkout.v1.yaml");
+const CHECKOUT: &str = include_str!("../../../../saga-definitions/checkout.v2.yaml");
 const CANCEL_ORDER: &str = include_str!("../../../../saga-definitions/cancel-order.v1.yaml");
 const RETURN_ORDER: &str = include_str!("../../../../saga-definitions/return-order.v1.yaml");
-/// Many have begun by then, and some are still to come.
-const RELEASED_AFTER: Duration = Duration::seconds(15);
+/// When the second and the third version of the checkout are released: many have begun with the one before by then.
+const RELEASED_AFTER: [Duration; 2] = [Duration::seconds(5), Duration::seconds(15)];
 
 /// A step by its name: its place differs from version to version.
 pub(super) type StepName = Rc<str>;
@@ -27,8 +28,8 @@ pub(super) struct Flow {
 }
 
 pub(super) struct Flows {
-    checkout: Rc<Flow>,
-    next_checkout: Rc<Flow>,
+    /// By version, beginning with 1.
+    checkouts: [Rc<Flow>; 3],
     cancel_order: Rc<Flow>,
     return_order: Rc<Flow>,
 }
@@ -59,8 +60,7 @@ impl Flow {
 impl Flows {
     pub(super) fn read(bug: Option<Bug>) -> Self {
         Self {
-            checkout: Flow::read(CHECKOUT, bug),
-            next_checkout: Flow::read(&next_checkout(), bug),
+            checkouts: [FIRST_CHECKOUT, CHECKOUT, &next_checkout()].map(|yaml| Flow::read(yaml, bug)),
             cancel_order: Flow::read(CANCEL_ORDER, bug),
             return_order: Flow::read(RETURN_ORDER, bug),
         }
@@ -68,28 +68,33 @@ impl Flows {
 
     /// What a saga begins with that is started now.
     pub(super) fn newest(&self, name: &str, now: OffsetDateTime) -> Option<Rc<Flow>> {
-        let version = if now >= BEGINNING + RELEASED_AFTER { 2 } else { 1 };
-        self.version(name, version).or_else(|| self.version(name, 1))
+        self.version(name, released(now)).or_else(|| self.version(name, 1))
     }
 
     pub(super) fn version(&self, name: &str, version: u32) -> Option<Rc<Flow>> {
-        let all = [&self.checkout, &self.next_checkout, &self.cancel_order, &self.return_order];
-        let found = all.into_iter().find(|flow| flow.definition.name == name && flow.definition.version == version);
+        let mut all = self.checkouts.iter().chain([&self.cancel_order, &self.return_order]);
+        let found = all.find(|flow| flow.definition.name == name && flow.definition.version == version);
         found.map(Rc::clone)
     }
 
     /// Another version that has been released, to which an operator may want to move a saga.
     pub(super) fn other_version(&self, flow: &Flow, now: OffsetDateTime) -> Option<Rc<Flow>> {
-        let is_released = now >= BEGINNING + RELEASED_AFTER;
-        let other = if flow.definition.version == 1 { 2 } else { 1 };
-        self.version(&flow.definition.name, other).filter(|_| is_released)
+        let version = flow.definition.version;
+        let other = if version < released(now) { version + 1 } else { version - 1 };
+        self.version(&flow.definition.name, other)
     }
+}
+
+/// The newest version of the checkout at this time.
+fn released(now: OffsetDateTime) -> u32 {
+    let later = RELEASED_AFTER.into_iter().filter(|after| now >= BEGINNING + *after);
+    later.fold(1, |version, _| version + 1)
 }
 
 /// The shop looks again whether the stock is kept once it has the money's word, and is less patient with the provider.
 /// The steps that follow stand in other places than in the version before.
 fn next_checkout() -> String {
-    CHECKOUT.replace("version: 1", "version: 2").replace("timeout: 30s", "timeout: 20s").replace(
+    CHECKOUT.replace("version: 2", "version: 3").replace("timeout: 30s", "timeout: 20s").replace(
         "  - step: capture_payment\n",
         "  - step: allocate_stock_again\n    command: inventory.allocate_stock\n\n  - step: capture_payment\n",
     )
@@ -102,11 +107,17 @@ mod tests {
     #[test]
     fn the_next_checkout_is_another_one_to_which_a_waiting_saga_may_move() {
         let flows = Flows::read(None);
-        let (before, after) = (&flows.checkout.definition, &flows.next_checkout.definition);
-        assert_eq!((after.version, after.steps.len()), (2, before.steps.len() + 1));
+        let [_, before, after] = flows.checkouts.each_ref().map(|flow| &flow.definition);
+        assert_eq!((after.version, after.steps.len()), (3, before.steps.len() + 1));
         assert_ne!(before.index_of("capture_payment"), after.index_of("capture_payment"));
-        let early = flows.newest("checkout", BEGINNING).expect("there is one").definition.version;
-        let late = flows.newest("checkout", BEGINNING + RELEASED_AFTER).expect("there is one").definition.version;
-        assert_eq!((early, late), (1, 2));
+        let newest = |after| flows.newest("checkout", BEGINNING + after).expect("there is one");
+        let versions =
+            [Duration::ZERO, RELEASED_AFTER[0], RELEASED_AFTER[1]].map(|after| newest(after).definition.version);
+        assert_eq!(versions, [1, 2, 3]);
+        let other = |version: usize, after| flows.other_version(&flows.checkouts[version - 1], BEGINNING + after);
+        assert!(other(1, Duration::ZERO).is_none(), "nothing else is released");
+        assert_eq!(other(1, RELEASED_AFTER[0]).map(|flow| flow.definition.version), Some(2));
+        assert_eq!(other(2, RELEASED_AFTER[0]).map(|flow| flow.definition.version), Some(1));
+        assert_eq!(other(3, RELEASED_AFTER[1]).map(|flow| flow.definition.version), Some(2));
     }
 }

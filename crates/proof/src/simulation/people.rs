@@ -113,6 +113,7 @@ impl Simulation {
                     shipping_address: json!({"country": "GB"}),
                     expected_total: None,
                     reference: None,
+                    confirmed: payment_method.is_some(),
                 };
                 vec![self.checkouts.accept(input, payment_method.map(str::to_owned), now)]
             }

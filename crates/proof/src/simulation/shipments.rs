@@ -57,7 +57,10 @@ pub(super) enum Handover {
 impl Shipments {
     pub(super) fn create(&mut self, saga: Uuid, payload: &Value) -> anyhow::Result<Outcome> {
         let input: CreateShipments = serde_json::from_value(payload.clone())?;
-        let ids: Vec<Uuid> = parcels(&input.allocations).keys().map(|warehouse| shipment_id(saga, warehouse)).collect();
+        let ids: Vec<Uuid> = parcels(input.allocated().unwrap_or_default())
+            .keys()
+            .map(|warehouse| shipment_id(saga, warehouse))
+            .collect();
         let shipments = self.by_saga.entry(saga).or_default();
         for id in &ids {
             let created = Shipment { state: State::Created, was_offered: false, handover_due_at: None };

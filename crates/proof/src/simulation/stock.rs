@@ -95,9 +95,11 @@ impl Stock {
             return Ok(Outcome::defect("The saga holds stock already: a saga has one hold."));
         }
         let expires_at = now + HOLD_TTL;
-        self.holds.insert(saga, HoldRow { state: State::Held, expires_at, picks });
-        self.post(saga, State::Held.counts());
-        Ok(Outcome::Done { output: serde_json::to_value(HeldStock { expires_at })? })
+        let state = State::at_first(input.confirmed);
+        self.holds.insert(saga, HoldRow { state, expires_at, picks });
+        self.post(saga, state.counts());
+        let allocations = input.confirmed.then(|| self.allocations_of(saga));
+        Ok(Outcome::Done { output: serde_json::to_value(HeldStock { expires_at, allocations })? })
     }
 
     fn post(&mut self, saga: Uuid, counts: Counts) {
@@ -122,14 +124,17 @@ impl Stock {
     pub(super) fn allocate(&mut self, saga: Uuid, now: OffsetDateTime) -> anyhow::Result<Outcome> {
         let verdict = self.move_hold(saga, now, Hold::allocate).unwrap_or(Verdict::Expired);
         let Verdict::Done = verdict else { return Ok(outcome(verdict)) };
+        let allocations = self.allocations_of(saga);
+        Ok(Outcome::Done { output: serde_json::to_value(AllocatedStock { allocations })? })
+    }
+
+    fn allocations_of(&self, saga: Uuid) -> Vec<Allocation> {
         let allocation = |pick: &Pick| Allocation {
             warehouse: pick.warehouse_id.to_string(),
             sku: pick.sku.clone(),
             quantity: pick.quantity,
         };
-        let picks = self.holds.get(&saga).map_or(&[][..], |row| &row.picks);
-        let allocations = picks.iter().map(allocation).collect();
-        Ok(Outcome::Done { output: serde_json::to_value(AllocatedStock { allocations })? })
+        self.holds.get(&saga).map_or(&[][..], |row| &row.picks).iter().map(allocation).collect()
     }
 
     pub(super) fn release(&mut self, saga: Uuid) -> Outcome {
@@ -206,13 +211,14 @@ impl Stock {
         self.restocked.contains(&checkout)
     }
 
-    /// The sweeper ends holds whose time is over; whose they were.
-    pub(super) fn sweep(&mut self, now: OffsetDateTime, also_allocated: bool) -> Vec<Uuid> {
+    /// The sweeper ends holds whose time is over; whose they were, and in which state.
+    pub(super) fn sweep(&mut self, now: OffsetDateTime, also_allocated: bool) -> Vec<(Uuid, State)> {
         let ends = |row: &HoldRow| {
             row.expires_at <= now && (row.state == State::Held || (also_allocated && row.state == State::Allocated))
         };
-        let due: Vec<Uuid> = self.holds.iter().filter(|(_, row)| ends(row)).map(|(saga, _)| *saga).collect();
-        for saga in &due {
+        let due: Vec<(Uuid, State)> =
+            self.holds.iter().filter(|(_, row)| ends(row)).map(|(saga, row)| (*saga, row.state)).collect();
+        for (saga, _) in &due {
             if let Some(row) = self.holds.get_mut(saga) {
                 let counts = State::Expired.counts() - row.state.counts();
                 row.state = State::Expired;
@@ -220,6 +226,11 @@ impl Stock {
             }
         }
         due
+    }
+
+    /// Promised to its order, or sold to it.
+    pub(super) fn is_allocated(&self, saga: Uuid) -> bool {
+        matches!(self.state_of(saga), Some(State::Allocated | State::Committed))
     }
 
     pub(super) fn state_of(&self, saga: Uuid) -> Option<State> {

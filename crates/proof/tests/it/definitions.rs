@@ -15,7 +15,7 @@ pub(crate) fn shipped() -> Vec<(String, String)> {
         .map(|path| (path.file_stem().expect("a name").display().to_string(), fs::read_to_string(&path).expect("text")))
         .collect();
     found.sort();
-    assert!(found.iter().any(|(name, _)| name == "checkout.v1"), "the checkout ships");
+    assert!(found.iter().any(|(name, _)| name == "checkout.v2"), "the checkout ships");
     found
 }
 

@@ -33,7 +33,7 @@ struct NewLine<'a> {
 }
 
 fn shipments_of(job: &Job<CreateShipments>) -> impl Iterator<Item = NewShipment<'_>> {
-    parcels(&job.input.allocations).into_iter().map(move |(warehouse, lines)| {
+    parcels(job.input.allocated().unwrap_or_default()).into_iter().map(move |(warehouse, lines)| {
         let id = shipment_id(job.key.saga_id, warehouse);
         let lines = lines.into_iter().map(|(sku, quantity)| NewLine { sku, quantity }).collect();
         NewShipment { id, job, warehouse, lines }
@@ -41,6 +41,9 @@ fn shipments_of(job: &Job<CreateShipments>) -> impl Iterator<Item = NewShipment<
 }
 
 fn outcome(job: &Job<CreateShipments>) -> anyhow::Result<Outcome> {
+    if job.input.allocated().is_none() {
+        return Ok(Outcome::defect("Nothing is allocated to the order: there is nothing to ship."));
+    }
     let created = CreatedShipments { shipment_ids: shipments_of(job).map(|shipment| shipment.id).collect() };
     Ok(Outcome::Done { output: serde_json::to_value(created)? })
 }

@@ -18,24 +18,54 @@ pub(crate) async fn create(pool: &PgPool, saga: Uuid) -> Vec<Uuid> {
         sku: sku.to_owned(),
         quantity,
     };
+    let allocations = vec![
+        allocation("near", "cup", 1),
+        allocation("far", "cup", 2),
+        allocation("near", "pot", 1),
+        allocation("near", "cup", 1),
+    ];
+    let Outcome::Done { output } = create_of(pool, saga, Some(allocations), None).await else { panic!("it is done") };
+    serde_json::from_value::<CreatedShipments>(output).expect("created shipments").shipment_ids
+}
+
+async fn create_of(
+    pool: &PgPool,
+    saga: Uuid,
+    allocations: Option<Vec<Allocation>>,
+    allocated_with_hold: Option<Vec<Allocation>>,
+) -> Outcome {
     let input = CreateShipments {
         account: SHOP,
         order_id: saga,
         shipping_method: "standard".to_owned(),
         shipping_address: json!({"country": "GB"}),
-        allocations: vec![
-            allocation("near", "cup", 1),
-            allocation("far", "cup", 2),
-            allocation("near", "pot", 1),
-            allocation("near", "cup", 1),
-        ],
+        allocations,
+        allocated_with_hold,
     };
     let mut tx = pool.begin().await.expect("begins");
     let outcome =
         create_shipments::handle(&mut tx, &[job(saga, "create_shipments", input)]).await.expect("creates").remove(0);
     tx.commit().await.expect("commits");
-    let Outcome::Done { output } = outcome else { panic!("{outcome:?}") };
-    serde_json::from_value::<CreatedShipments>(output).expect("created shipments").shipment_ids
+    outcome
+}
+
+#[tokio::test]
+async fn parcels_are_planned_whichever_step_has_allocated_and_not_where_none_has() {
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
+    let one = || Some(vec![Allocation { warehouse: "near".to_owned(), sku: "cup".to_owned(), quantity: 1 }]);
+    let planned = async |saga, allocations, with_hold| match create_of(pool, saga, allocations, with_hold).await {
+        Outcome::Done { output } => {
+            Some(serde_json::from_value::<CreatedShipments>(output).expect("shipments").shipment_ids.len())
+        }
+        Outcome::Failed { retryable: false, .. } => None,
+        outcome @ (Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Pending { .. }) => panic!("{outcome:?}"),
+    };
+    assert_eq!(planned(Uuid::now_v7(), one(), None).await, Some(1));
+    assert_eq!(planned(Uuid::now_v7(), None, one()).await, Some(1));
+    assert_eq!(planned(Uuid::now_v7(), Some(Vec::new()), None).await, Some(0), "an operator's stand-in: nothing");
+    assert_eq!(planned(Uuid::now_v7(), None, None).await, None, "nobody has said what");
+    database.verify_and_drop(INVARIANTS).await;
 }
 
 pub(crate) async fn release(pool: &PgPool, sagas: &[Uuid]) -> Vec<Outcome> {

@@ -166,6 +166,26 @@ async fn one_shipment_that_the_carrier_refuses_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
+async fn what_was_refused_before_is_offered_apart_from_what_is_new() {
+    let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
+    let pool = &database.db;
+    let (test_carrier, carrier) = TestCarrier::start().await;
+    let [refused, new] = std::array::from_fn(|_| Uuid::now_v7());
+    create(pool, refused).await;
+    release(pool, &[refused]).await;
+    test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(hand_over_due(pool, &carrier).await.expect("refused"), 2);
+
+    pass_time(pool, "10 min").await;
+    create(pool, new).await;
+    release(pool, &[new]).await;
+    assert_eq!(claim_due(pool, Queue::New).await.expect("claims").len(), 2, "the new ones alone");
+    let again = claim_due(pool, Queue::Again).await.expect("claims");
+    assert!(again.len() == 2 && again.iter().all(|claim| claim.is_first_offer), "the carrier has nothing of these");
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
 async fn what_the_carrier_never_took_can_still_be_cancelled() {
     let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
     let pool = &database.db;
@@ -213,11 +233,11 @@ async fn whoever_is_called_for_an_untaken_parcel_finds_it() {
         create(pool, saga).await;
     }
     release(pool, &[refused]).await;
-    for claim in claim_due(pool).await.expect("claims") {
+    for claim in claim_due(pool, Queue::New).await.expect("claims") {
         put_off(pool, &claim, Some("no such method"), claim.is_first_offer).await.expect("writes");
     }
     release(pool, &[unanswered]).await;
-    assert_eq!(claim_due(pool).await.expect("claims").len(), 2);
+    assert_eq!(claim_due(pool, Queue::New).await.expect("claims").len(), 2);
     assert_eq!(listed().await, (2, 0), "the carrier has a quarter of an hour");
     sqlx::query("update shipment set offered_at = offered_at - interval '16 minutes'")
         .execute(pool)
@@ -235,9 +255,9 @@ async fn a_refusal_that_comes_after_the_lease_says_nothing_of_what_another_proce
     let saga = Uuid::now_v7();
     create(pool, saga).await;
     release(pool, &[saga]).await;
-    let slow = claim_due(pool).await.expect("claims");
+    let slow = claim_due(pool, Queue::New).await.expect("claims");
     pass_time(pool, "61 s").await;
-    let quick = claim_due(pool).await.expect("claims");
+    let quick = claim_due(pool, Queue::Again).await.expect("claims");
     assert_eq!((slow.len(), quick.len()), (2, 2));
     put_off(pool, &slow[0], Some("no"), slow[0].is_first_offer).await.expect("writes");
     assert_eq!((offered(pool).await, refusals(pool).await.len()), (2, 0), "the other one's offer stands");

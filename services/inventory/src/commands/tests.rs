@@ -1,7 +1,7 @@
 //! A hold's whole life on a real database: every step twice, and every way back.
 
 use makegood_contracts::inventory::{
-    AllocatedStock, Allocation, HoldLine, HoldStock, OwnHold, RestockReturn, RestockSale, ReturnedLine,
+    AllocatedStock, Allocation, HeldStock, HoldLine, HoldStock, OwnHold, RestockReturn, RestockSale, ReturnedLine,
 };
 use makegood_testing::{SHOP, TestDatabase, job};
 use sqlx::PgPool;
@@ -16,10 +16,15 @@ use crate::{
 const TTL_SECONDS: u32 = 900;
 
 async fn hold(pool: &PgPool, saga: Uuid, lines: &[(&str, i64)]) -> Outcome {
+    hold_for(pool, saga, lines, false).await
+}
+
+/// For a buyer who has confirmed, or not yet.
+async fn hold_for(pool: &PgPool, saga: Uuid, lines: &[(&str, i64)], confirmed: bool) -> Outcome {
     let lines = lines.iter().map(|(sku, quantity)| HoldLine { sku: (*sku).to_owned(), quantity: *quantity }).collect();
+    let jobs = [job(saga, "hold_stock", HoldStock { account: SHOP, lines, confirmed })];
     let mut tx = pool.begin().await.expect("begins");
-    let outcomes =
-        hold_stock::handle(&mut tx, &[job(saga, "hold_stock", HoldStock { account: SHOP, lines })], TTL_SECONDS).await;
+    let outcomes = hold_stock::handle(&mut tx, &jobs, TTL_SECONDS).await;
     tx.commit().await.expect("commits");
     outcomes.expect("holds").remove(0)
 }
@@ -70,6 +75,40 @@ async fn a_sale_takes_the_goods_once_however_often_each_step_is_sent() {
         assert_eq!(counters(pool, "cup").await, (2, 0, 0));
     }
     assert!(is_defect(&step(pool, "release_stock", saga).await), "what is sold is not given back by an undo");
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
+async fn what_is_confirmed_is_allocated_at_once_and_waits_for_nobody() {
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    let pool = &database.db;
+    stock_up(pool, "near", 1, &[("cup", 3), ("pot", 1)]).await;
+    stock_up(pool, "far", 2, &[("cup", 3)]).await;
+    let [sold, undone] = std::array::from_fn(|_| Uuid::now_v7());
+
+    let Outcome::Done { output } = hold_for(pool, sold, &[("cup", 4), ("pot", 1)], true).await else {
+        panic!("it is held")
+    };
+    let held: HeldStock = serde_json::from_value(output).expect("a hold");
+    let at_once = AllocatedStock { allocations: held.allocations.expect("it is allocated") };
+    assert_eq!(counters(pool, "cup").await, (6, 0, 4));
+    let expires_at: Option<time::OffsetDateTime> = sqlx::query_scalar("select expires_at from hold where id = $1")
+        .bind(sold)
+        .fetch_one(pool)
+        .await
+        .expect("reads");
+    assert_eq!(expires_at, None, "no sweeper ends it");
+    // A flow that allocates in any case, as version 1 of the checkout does, is answered with the same.
+    let again = serde_json::to_value(at_once).expect("serializes");
+    assert_eq!(step(pool, "allocate_stock", sold).await, Outcome::Done { output: again });
+    assert_eq!(step(pool, "commit_stock", sold).await, Outcome::done());
+    assert_eq!(counters(pool, "cup").await, (2, 0, 0));
+
+    assert!(matches!(hold_for(pool, undone, &[("cup", 2)], true).await, Outcome::Done { .. }));
+    for _ in 0..2 {
+        assert_eq!(step(pool, "release_stock", undone).await, Outcome::done());
+        assert_eq!(counters(pool, "cup").await, (2, 0, 0));
+    }
     database.verify_and_drop(INVARIANTS).await;
 }
 

@@ -1,7 +1,8 @@
 //! `POST /v1/admin/holds/{id}/commit` and `…/release`: an operator ends a hold whose saga went on without the step that would have.
 //!
 //! A step that was skipped or settled by hand is nobody's any more: the saga ends, and what it held would stay held for ever. It is for sagas
-//! that have ended: one that still runs and finds its hold given back turns around, or parks if the buyer has paid.
+//! that have ended: one that still runs and finds its hold given back turns around only where it was not allocated yet. Else it takes the buyer's
+//! money and parks at `commit_stock`; to stop an order, cancel its saga.
 
 use std::collections::HashMap;
 

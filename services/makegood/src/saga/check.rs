@@ -20,7 +20,7 @@ A problem is one line: file:line:column: step `name`: what is wrong; what to do.
 inputs come from earlier steps, that nothing is undone from the pivot on, and that each wait has an end.
 
 Examples:
-  makegood saga check saga-definitions/checkout.v1.yaml
+  makegood saga check saga-definitions/checkout.v2.yaml
   makegood saga check --commands my-commands.txt flows/*.yaml
   makegood saga check --any-command -o json flow.yaml")]
 pub(crate) struct Args {

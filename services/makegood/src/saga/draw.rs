@@ -9,8 +9,8 @@ use makegood_saga::{definition::Definition, draw};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  makegood saga draw saga-definitions/checkout.v1.yaml > checkout.svg
-  makegood saga draw saga-definitions/checkout.v1.yaml -o mermaid")]
+  makegood saga draw saga-definitions/checkout.v2.yaml > checkout.svg
+  makegood saga draw saga-definitions/checkout.v2.yaml -o mermaid")]
 pub(crate) struct Args {
     /// The definition, as YAML
     file: PathBuf,

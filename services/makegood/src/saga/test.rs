@@ -45,7 +45,7 @@ answer; a step that is not named answers `done`. An answer that is a list counts
 
 Examples:
   makegood saga test saga-definitions/tests/*.yaml
-  makegood saga test --inputs --case 'declined card' saga-definitions/tests/checkout.v1.yaml")]
+  makegood saga test --inputs --case 'declined card' saga-definitions/tests/checkout.v2.yaml")]
 pub(crate) struct Args {
     /// The scripts, as YAML
     #[arg(required = true, value_name = "FILE")]

@@ -66,6 +66,9 @@ pub(super) async fn open_checkout(
     let account = post.caller.account;
     let checkout = post.body.into_requested(&shared.http.secret, account, traceparent)?;
 
+    if shared.backlog.is_full() {
+        return Err(Problem::overloaded());
+    }
     let begun = Instant::now();
     let place = shared.opening_places.try_acquire().map_err(|_| Problem::overloaded())?;
     let accepted =

@@ -21,7 +21,7 @@ async fn hold_all(pool: &PgPool, sagas: &[Uuid]) {
 async fn hold_all_of(pool: &PgPool, sku: &str, sagas: &[Uuid]) {
     let cart = |saga: &Uuid| {
         let lines = vec![HoldLine { sku: sku.to_owned(), quantity: 1 }];
-        job(*saga, "hold_stock", HoldStock { account: SHOP, lines })
+        job(*saga, "hold_stock", HoldStock { account: SHOP, lines, confirmed: false })
     };
     let jobs: Vec<_> = sagas.iter().map(cart).collect();
     let mut tx = pool.begin().await.expect("begins");

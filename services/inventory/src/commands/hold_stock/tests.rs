@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use super::*;
 use crate::{
     MIGRATOR,
+    hold_expiry::{Aside, expire_due},
     invariants::INVARIANTS,
     test_stock::{counters, stock_up},
 };
@@ -14,8 +15,13 @@ use crate::{
 const TTL_SECONDS: u32 = 900;
 
 fn cart(lines: &[(&str, i64)]) -> Job<HoldStock> {
+    cart_of(lines, false)
+}
+
+/// Of a buyer who has confirmed, or not yet.
+fn cart_of(lines: &[(&str, i64)], confirmed: bool) -> Job<HoldStock> {
     let lines = lines.iter().map(|(sku, quantity)| HoldLine { sku: (*sku).to_owned(), quantity: *quantity }).collect();
-    job(Uuid::now_v7(), "hold_stock", HoldStock { account: SHOP, lines })
+    job(Uuid::now_v7(), "hold_stock", HoldStock { account: SHOP, lines, confirmed })
 }
 
 async fn hold(pool: &PgPool, jobs: &[Job<HoldStock>]) -> anyhow::Result<Vec<Outcome>> {
@@ -76,9 +82,15 @@ async fn a_batch_is_served_in_order_and_its_lines_add_up() {
 
 #[tokio::test]
 async fn a_command_that_comes_twice_holds_once() {
+    for confirmed in [false, true] {
+        hold_twice(confirmed).await;
+    }
+}
+
+async fn hold_twice(confirmed: bool) {
     let database = TestDatabase::create("inventory", &MIGRATOR).await;
     stock_up(&database.db, "near", 1, &[("cup", 5)]).await;
-    let first = cart(&[("cup", 2)]);
+    let first = cart_of(&[("cup", 2)], confirmed);
     let outcome = hold(&database.db, std::slice::from_ref(&first)).await.expect("holds").remove(0);
     // A hold of the saga's own that no barrier row explains: another step took it.
     let again = hold(&database.db, &[first.clone(), cart(&[("cup", 1)])]).await.expect("holds");
@@ -89,6 +101,23 @@ async fn a_command_that_comes_twice_holds_once() {
     drop(conn);
     let error = hold(&database.db, &[first, cart(&[("cup", 1)])]).await.expect_err("the batch is run again without it");
     assert!(error.is::<AlreadyDecided>());
-    assert_eq!(counters(&database.db, "cup").await, (5, 3, 0));
+    let counted = if confirmed { (5, 1, 2) } else { (5, 3, 0) };
+    assert_eq!(counters(&database.db, "cup").await, counted);
+    database.verify_and_drop(INVARIANTS).await;
+}
+
+#[tokio::test]
+async fn confirmed_and_open_checkouts_share_a_batch_and_only_open_ones_expire() {
+    let database = TestDatabase::create("inventory", &MIGRATOR).await;
+    stock_up(&database.db, "near", 1, &[("cup", 5)]).await;
+    let cart = |quantity, confirmed| cart_of(&[("cup", quantity)], confirmed);
+    let jobs = [cart(2, true), cart(1, false), cart(3, true), cart(1, true), cart(1, false), cart(1, true)];
+    let mut tx = database.db.begin().await.expect("begins");
+    let outcomes = handle(&mut tx, &jobs, 0).await.expect("holds");
+    tx.commit().await.expect("commits");
+    assert_eq!(outcomes.iter().map(is_done).collect::<Vec<_>>(), [true, true, false, true, true, false]);
+    assert_eq!(counters(&database.db, "cup").await, (5, 2, 3));
+    let round = expire_due(&database.db, &mut Aside::default()).await.expect("sweeps");
+    assert_eq!((round.expired, counters(&database.db, "cup").await), (2, (5, 0, 3)));
     database.verify_and_drop(INVARIANTS).await;
 }
