@@ -21,7 +21,7 @@ use crate::{
 /// What the carrier takes in one call.
 const OFFER_MAX: i64 = 200;
 
-/// Of those that were offered before: each of a batch may have to be offered alone, and the new ones wait meanwhile.
+/// Of those that were offered before: each of a batch may have to be offered alone, within the lease.
 const AGAIN_MAX: i64 = 20;
 
 /// For so long nobody else offers what this process has claimed: a full batch that must be offered one by one fits.
@@ -46,39 +46,49 @@ pub(crate) async fn run(worker: Worker, config: &Config) -> anyhow::Result<()> {
         tracing::info!("no carrier is configured: released shipments wait");
         return Ok(());
     };
-    while !worker.shutdown.token.is_cancelled() {
-        let nap = match hand_over_due(&worker.db, &carrier).await {
-            Ok(claimed) if claimed >= OFFER_MAX as usize => Duration::ZERO,
-            Ok(_) => NAP,
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "shipments could not be handed over; trying again");
-                NAP_AFTER_FAILURE
-            }
-        };
-        tokio::select! {
-            () = worker.shutdown.token.cancelled() => {}
-            () = tokio::time::sleep(nap) => {}
-        }
-    }
+    tokio::join!(keep_handing_over(&worker, &carrier, Queue::New), keep_handing_over(&worker, &carrier, Queue::Again));
     Ok(())
 }
 
-/// Shipments that were never offered go apart from those that were: some of these may be refused for ever, and each has the whole batch that it is
-/// in offered one by one. Mixed, some ninety of them would hold up a shop of five hundred orders a second.
+/// Shipments that were never offered go apart from those that were, and beside them: some of these may be refused, or not answered, for ever, and each
+/// has the whole batch that it is in offered one by one. Mixed, some ninety of them would hold up a shop of five hundred orders a second.
 #[derive(Debug, Clone, Copy)]
 enum Queue {
     New,
     Again,
 }
 
-/// One round: claims a batch of either queue, offers it, marks what was accepted. Returns how many it claimed.
-pub(crate) async fn hand_over_due(db: &PgPool, carrier: &Carrier) -> anyhow::Result<usize> {
-    let new = hand_over(db, carrier, claim_due(db, Queue::New).await?).await?;
-    let again = hand_over(db, carrier, claim_due(db, Queue::Again).await?).await?;
-    Ok(new + again)
+impl Queue {
+    /// What is offered in one call.
+    const fn batch_max(self) -> i64 {
+        match self {
+            Self::New => OFFER_MAX,
+            Self::Again => AGAIN_MAX,
+        }
+    }
 }
 
-async fn hand_over(db: &PgPool, carrier: &Carrier, claimed: Vec<Claimed>) -> anyhow::Result<usize> {
+async fn keep_handing_over(worker: &Worker, carrier: &Carrier, queue: Queue) {
+    let mut nap = Duration::ZERO;
+    while worker.shutdown.pause(nap).await {
+        nap = match hand_over_due(&worker.db, carrier, queue).await {
+            Ok(claimed) if i64::try_from(claimed).is_ok_and(|claimed| claimed >= queue.batch_max()) => Duration::ZERO,
+            Ok(_) => NAP,
+            Err(error) => {
+                tracing::warn!(
+                    ?queue,
+                    error = format!("{error:#}"),
+                    "shipments could not be handed over; trying again"
+                );
+                NAP_AFTER_FAILURE
+            }
+        };
+    }
+}
+
+/// One round: claims a batch, offers it, marks what was accepted. Returns how many it claimed.
+async fn hand_over_due(db: &PgPool, carrier: &Carrier, queue: Queue) -> anyhow::Result<usize> {
+    let claimed = claim_due(db, queue).await?;
     if claimed.is_empty() {
         return Ok(0);
     }
@@ -138,10 +148,6 @@ struct Claimed {
 
 /// Leases what is due. Rows that somebody has locked are being decided or claimed by others.
 async fn claim_due(db: &PgPool, queue: Queue) -> anyhow::Result<Vec<Claimed>> {
-    let (is_new, limit) = match queue {
-        Queue::New => (true, OFFER_MAX),
-        Queue::Again => (false, AGAIN_MAX),
-    };
     let rows: Vec<(Uuid, String, bool, OffsetDateTime)> = sqlx::query_as(
         r"
         with due as (
@@ -158,9 +164,9 @@ async fn claim_due(db: &PgPool, queue: Queue) -> anyhow::Result<Vec<Claimed>> {
         returning s.id, s.shipping_method, due.is_first_offer, s.handover_due_at
         ",
     )
-    .bind(limit)
+    .bind(queue.batch_max())
     .bind(LEASE_SECONDS)
-    .bind(is_new)
+    .bind(matches!(queue, Queue::New))
     .fetch_all(db)
     .await
     .context("claiming released shipments")?;

@@ -106,6 +106,12 @@ async fn pass_time(pool: &PgPool, interval: &str) {
         .expect("time passes");
 }
 
+/// A round of either queue, and how many both claimed.
+async fn hand_over_all(pool: &PgPool, carrier: &Carrier) -> anyhow::Result<usize> {
+    let new = hand_over_due(pool, carrier, Queue::New).await?;
+    Ok(new + hand_over_due(pool, carrier, Queue::Again).await?)
+}
+
 #[tokio::test]
 async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence() {
     let database = TestDatabase::create("fulfillment", &MIGRATOR).await;
@@ -113,12 +119,12 @@ async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence()
     let (test_carrier, carrier) = TestCarrier::start().await;
     let saga = Uuid::now_v7();
     create(pool, saga).await;
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("nothing to do"), 0, "a planned shipment does not leave");
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("nothing to do"), 0, "a planned shipment does not leave");
 
     release(pool, &[saga]).await;
     test_carrier.answers(|_| StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("the carrier is down"), 2);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 0);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("the carrier is down"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("put off"), 0);
     assert_eq!(offered(pool).await, 2, "it may have come: nobody knows");
     assert_eq!(untaken::count(pool).await.expect("counts"), (0, 0), "it may be back in a minute");
     sqlx::query("update shipment set offered_at = offered_at - interval '16 min'")
@@ -129,17 +135,17 @@ async fn a_released_shipment_is_offered_until_accepted_and_again_after_silence()
 
     test_carrier.answers(|_| FROM_SOMETHING_IN_BETWEEN);
     pass_time(pool, "10 min").await;
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("a page is no answer"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("a page is no answer"), 2);
     assert_eq!(handed_over(pool).await, 0, "nobody has taken them");
 
     test_carrier.answers(|_| StatusCode::OK);
     pass_time(pool, "10 min").await;
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("accepted"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("accepted"), 2);
     assert_eq!(handed_over(pool).await, 2);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("nothing to do"), 0);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("nothing to do"), 0);
 
     pass_time(pool, "10 min").await;
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("asked again"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("asked again"), 2);
     assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 1, 1, 2, 2]);
     database.verify_and_drop(INVARIANTS).await;
 }
@@ -153,13 +159,13 @@ async fn one_shipment_that_the_carrier_refuses_does_not_hold_up_the_others() {
     create(pool, saga).await;
     release(pool, &[saga]).await;
     test_carrier.answers(|batch| if batch > 1 { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK });
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("one by one"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("one by one"), 2);
     assert_eq!(handed_over(pool).await, 2);
 
     pass_time(pool, "10 min").await;
     test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 2);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("put off"), 0);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("put off"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("put off"), 0);
     assert_eq!(test_carrier.call_sizes(), [2, 1, 1, 2, 1, 1]);
     assert!(refusals(pool).await.is_empty(), "it took them before, so it has them");
     database.verify_and_drop(INVARIANTS).await;
@@ -174,7 +180,7 @@ async fn what_was_refused_before_is_offered_apart_from_what_is_new() {
     create(pool, refused).await;
     release(pool, &[refused]).await;
     test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("refused"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("refused"), 2);
 
     pass_time(pool, "10 min").await;
     create(pool, new).await;
@@ -194,23 +200,23 @@ async fn what_the_carrier_never_took_can_still_be_cancelled() {
     create(pool, saga).await;
     release(pool, &[saga]).await;
     test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("refused"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("refused"), 2);
     assert_eq!(offered(pool).await, 0, "refused the first time, so the carrier has nothing");
     assert_eq!(refusals(pool).await, ["422 Unprocessable Entity: no suchmethod"]);
     assert_eq!(untaken::count(pool).await.expect("counts"), (2, 0));
 
     pass_time(pool, "10 min").await;
     test_carrier.answers(|_| StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("not answered"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("not answered"), 2);
     assert_eq!(untaken::count(pool).await.expect("counts"), (2, 0), "an outage makes no refusal undone");
     pass_time(pool, "10 min").await;
     test_carrier.answers(|_| StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("refused"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("refused"), 2);
     assert_eq!(offered(pool).await, 2, "what was not answered before may be there whatever it says now");
 
     pass_time(pool, "10 min").await;
     test_carrier.answers(|_| StatusCode::OK);
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("accepted"), 2);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("accepted"), 2);
     assert_eq!(untaken::count(pool).await.expect("counts"), (0, 0), "what it took is refused no more");
     database.verify_and_drop(INVARIANTS).await;
 }
@@ -277,12 +283,12 @@ async fn one_shipment_that_breaks_the_carrier_does_not_hold_up_the_others() {
     }
     release(pool, &sagas).await;
     test_carrier.answers(|batch| if batch > 1 { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK });
-    assert_eq!(hand_over_due(pool, &carrier).await.expect("one by one"), 8);
+    assert_eq!(hand_over_all(pool, &carrier).await.expect("one by one"), 8);
     assert_eq!(handed_over(pool).await, 8);
 
     pass_time(pool, "10 min").await;
     test_carrier.answers(|_| StatusCode::INTERNAL_SERVER_ERROR);
-    hand_over_due(pool, &carrier).await.expect_err("the carrier is down for all of them");
+    hand_over_all(pool, &carrier).await.expect_err("the carrier is down for all of them");
     assert_eq!(test_carrier.call_sizes(), [8, 1, 1, 1, 1, 1, 1, 1, 1, 8, 1, 1, 1], "an outage is not asked 200 times");
     database.verify_and_drop(INVARIANTS).await;
 }
