@@ -57,10 +57,10 @@ pub(super) enum Handover {
 impl Shipments {
     pub(super) fn create(&mut self, saga: Uuid, payload: &Value) -> anyhow::Result<Outcome> {
         let input: CreateShipments = serde_json::from_value(payload.clone())?;
-        let ids: Vec<Uuid> = parcels(input.allocated().unwrap_or_default())
-            .keys()
-            .map(|warehouse| shipment_id(saga, warehouse))
-            .collect();
+        let Some(allocated) = input.allocated() else {
+            return Ok(Outcome::defect("Nothing is allocated to the order."));
+        };
+        let ids: Vec<Uuid> = parcels(allocated).keys().map(|warehouse| shipment_id(saga, warehouse)).collect();
         let shipments = self.by_saga.entry(saga).or_default();
         for id in &ids {
             let created = Shipment { state: State::Created, was_offered: false, handover_due_at: None };

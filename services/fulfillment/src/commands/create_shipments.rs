@@ -33,6 +33,7 @@ struct NewLine<'a> {
 }
 
 fn shipments_of(job: &Job<CreateShipments>) -> impl Iterator<Item = NewShipment<'_>> {
+    // Where no step has allocated anything no parcel is planned, and `outcome` answers with the defect.
     parcels(job.input.allocated().unwrap_or_default()).into_iter().map(move |(warehouse, lines)| {
         let id = shipment_id(job.key.saga_id, warehouse);
         let lines = lines.into_iter().map(|(sku, quantity)| NewLine { sku, quantity }).collect();
