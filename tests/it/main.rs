@@ -6,6 +6,7 @@ mod checkout;
 mod cli;
 mod crashes;
 mod dead_letters;
+mod events_held_back;
 mod every_step;
 mod expiry;
 mod failpoints;

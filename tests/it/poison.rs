@@ -128,7 +128,9 @@ async fn what_cannot_be_written_holds_up_nobody() {
     let cancel = json!({"saga_id": first, "code": "strange", "detail": "nobody wants it"});
     jetstream.publish(&subject::command(CANCEL_SAGA), json!([cancel]).to_string()).await;
     let approve = |saga: Uuid| json!({"saga_id": saga, "signal": "approval", "payload": {}});
-    jetstream.publish(&subject::command(SIGNAL_SAGA), json!([approve(first), approve(last)]).to_string()).await;
+    let unheard_of = json!({"saga_id": last, "signal": "applause", "payload": {}});
+    let signals = json!([unheard_of, approve(first), approve(last)]).to_string();
+    jetstream.publish(&subject::command(SIGNAL_SAGA), signals).await;
 
     until("both have ended, and the large one is parked", DECIDED_WITHIN, async || {
         let states =
@@ -146,7 +148,8 @@ async fn what_cannot_be_written_holds_up_nobody() {
         ("%reference is not 1 to 255 characters%", 1),
         ("%violates check constraint%strange_start%", 1),
         ("saga % cannot be moved by it:%violates check constraint%strange_event%", 1),
-        ("%", 6),
+        ("the signal `applause` to saga %: the definition awaits no signal%", 1),
+        ("%", 7),
     ] {
         let found: i64 = sqlx::query_scalar(letters).bind(reason).fetch_one(&mut database).await.expect("counts");
         assert_eq!(found, expected, "{reason}");

@@ -67,7 +67,7 @@ impl Problem {
 
     /// 429 + Retry-After: the request was shed before anything was done.
     pub fn overloaded() -> Self {
-        let detail = "Too many requests are being worked on. Nothing was done; send the request again a little later.";
+        let detail = "Too many requests are being worked on. This request did nothing; send it again a little later.";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", "Too many requests", detail)
     }
 

@@ -17,7 +17,7 @@ use makegood_chassis::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{backoff::Backoff, bus::Bus};
+use crate::{backoff::Backoff, bus::Bus, event_log};
 
 /// Unacked for so long means that the replica died or hangs: another one gets the message.
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -171,6 +171,7 @@ impl Wanted {
             // We count deliveries ourselves: past a server-side limit a message would be neither redelivered nor gone.
             max_deliver: -1,
             max_ack_pending: MAX_ACK_PENDING,
+            metadata: event_log::mark(),
             ..pull::Config::default()
         };
         let consumer: PullConsumer = stream.create_consumer(config).await.context("declaring the consumer")?;

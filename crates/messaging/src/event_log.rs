@@ -1,8 +1,10 @@
 //! Domain events: written in the transaction that makes them true, published by a relay, applied by whoever cares.
 
 mod apply;
+mod gauges;
 mod relay;
 mod restored;
+mod room;
 
 use makegood_contracts::account::Account;
 use serde_json::Value;
@@ -11,6 +13,7 @@ use uuid::Uuid;
 
 pub use apply::apply;
 pub use relay::relay;
+pub(crate) use room::mark;
 
 /// An event as the emitting transaction knows it; id, time and position are given when it is written.
 #[derive(Debug, Clone)]

@@ -91,6 +91,8 @@ pub struct CommandStep {
 #[derive(Debug, Clone)]
 pub struct AwaitStep {
     pub signal: String,
+    /// What its payload must look like; none: anything.
+    pub output: Option<OutputSchema>,
     pub deadline: Deadline,
     pub on_deadline: OnDeadline,
 }
@@ -216,6 +218,22 @@ impl Definition {
         self.steps.iter().position(|step| matches!(&step.kind, StepKind::Await(step) if step.signal == signal))
     }
 
+    /// What is said of a signal that no step waits for.
+    pub fn awaits_no(&self, signal: &str) -> String {
+        let awaited: Vec<String> = self
+            .steps
+            .iter()
+            .filter_map(|step| match &step.kind {
+                StepKind::Await(step) => Some(format!("`{}`", step.signal)),
+                StepKind::Command(_) => None,
+            })
+            .collect();
+        match awaited.is_empty() {
+            true => format!("the definition awaits no signal `{signal}`, nor any other"),
+            false => format!("the definition awaits no signal `{signal}`: it awaits {}", awaited.join(", ")),
+        }
+    }
+
     /// Name by index, as in [`Definition::index_of`].
     pub fn name_of(&self, index: usize) -> &str {
         self.steps.get(index).map_or(FINALLY, |step| &step.name)
@@ -227,6 +245,22 @@ impl Definition {
             Some(Step { kind: StepKind::Command(command), .. }) => Some(command),
             Some(Step { kind: StepKind::Await(_), .. }) => None,
             None => self.finally.as_ref(),
+        }
+    }
+
+    /// The signal that the step at an index waits for; none for a command.
+    pub fn signal_at(&self, index: usize) -> Option<&str> {
+        match &self.steps.get(index)?.kind {
+            StepKind::Await(step) => Some(&step.signal),
+            StepKind::Command(_) => None,
+        }
+    }
+
+    /// What the output of the step at an index must look like; none: anything.
+    pub fn output_at(&self, index: usize) -> Option<&OutputSchema> {
+        match self.steps.get(index) {
+            Some(Step { kind: StepKind::Await(step), .. }) => step.output.as_ref(),
+            Some(Step { kind: StepKind::Command(_), .. }) | None => self.command_at(index)?.output.as_ref(),
         }
     }
 

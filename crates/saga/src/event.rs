@@ -12,7 +12,13 @@ pub enum Event {
     /// A participant answered.
     Replied { step: String, direction: Direction, attempt: u32, outcome: Outcome },
     /// Someone outside acted: the buyer confirmed.
-    Signalled { signal: String, payload: Value },
+    Signalled {
+        signal: String,
+        payload: Value,
+        /// An operator, in their stead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ByHand>,
+    },
     /// The saga is called off by whoever began it.
     Cancelled { code: String, detail: String },
     /// The time of a deadline has come (or the shell believes so: nothing happens if it has not).
@@ -37,6 +43,13 @@ pub enum Event {
     /// An operator has settled the parked step by hand: as done (with this output) on the way forward, as undone on
     /// the way back.
     Resolved { step: String, actor: String, reason: String, output: Value },
+}
+
+/// An operator, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByHand {
+    pub actor: String,
+    pub reason: String,
 }
 
 impl Event {

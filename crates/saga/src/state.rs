@@ -136,6 +136,25 @@ impl Status {
         }
     }
 
+    /// As it stands in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Sent => "sent",
+            Self::Retrying => "retrying",
+            Self::Pending => "pending",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::Skipped => "skipped",
+            Self::DoneAnyway => "done_anyway",
+            Self::Undoing => "undoing",
+            Self::UndoRetrying => "undo_retrying",
+            Self::Undone => "undone",
+        }
+    }
+
     /// Its undo has been sent and is not yet known to have worked.
     pub const fn is_being_undone(self) -> bool {
         matches!(self, Self::Undoing | Self::UndoRetrying)
@@ -205,6 +224,20 @@ impl Condition {
 }
 
 impl State {
+    /// Whether the step at an index is parked, or has its turn as soon as a sibling that is parked has been settled.
+    pub fn is_for_a_person(&self, definition: &Definition, index: usize) -> bool {
+        let is_parked = self.parked.as_ref().is_some_and(|parked| parked.step == definition.name_of(index));
+        is_parked || self.steps[index].needs_person.is_some()
+    }
+
+    /// Of a saga that was parked before its first step, because its input is too large for a context, and stays so: why nothing of it
+    /// can be sent.
+    pub(crate) fn cannot_begin(&self, definition: &Definition) -> Option<String> {
+        let parked = self.parked.as_ref()?;
+        let is_idle = self.steps[definition.index_of(&parked.step)?].status == Status::Idle;
+        is_idle.then(|| format!("the saga has not begun and cannot: {}. Cancel it", parked.why))
+    }
+
     /// A saga that has not begun. `input` becomes `$.input`.
     pub fn new(definition: &Definition, saga_id: Uuid, input: Value, signals: BTreeMap<String, Value>) -> Self {
         Self {

@@ -9,6 +9,7 @@
 
 mod backward;
 mod forward;
+mod late;
 mod operator;
 mod output;
 mod pause;
@@ -49,15 +50,15 @@ pub struct Transition {
     pub state: State,
     pub effects: Vec<Effect>,
     pub verdict: Verdict,
-    /// What stands in the log instead of the event: an output that was not accepted is logged as the failure that it
-    /// counts as, so that the log's outputs are the context. None: the event itself.
+    /// What stands in the log instead of the event: an output that was not accepted is logged as the failure that it counts as, or as none,
+    /// so that the log's outputs are the context. None: the event itself.
     pub logged: Option<Event>,
 }
 
 /// What an event does to a saga at an instant of the database's clock.
 pub fn transition(definition: &Definition, state: State, event: &Event, now: OffsetDateTime) -> Transition {
     let mut run = Run { definition, now: pause::clock(&state, event, now), state, effects: Vec::new() };
-    let logged = run.unacceptable(event);
+    let mut logged = run.unacceptable(event);
     let event = logged.as_ref().unwrap_or(event);
     // Whoever is told that a step is pending has nothing to decide: what it answers is heard, and that is all.
     let verdict = if matches!(event, Event::Replied { step, .. } if definition.tells_pending(step)) {
@@ -67,6 +68,9 @@ pub fn transition(definition: &Definition, state: State, event: &Event, now: Off
     } else {
         run.on(event)
     };
+    if let Some(without_output) = run.keep_contradiction(event, &verdict) {
+        logged = Some(without_output);
+    }
     match verdict {
         // A conflict may leave something to undo.
         Verdict::Moved | Verdict::Conflict(_) => run.advance(),
@@ -91,7 +95,7 @@ impl Run<'_> {
                 None => Verdict::Unexpected(format!("the definition has no step `{step}`")),
                 Some(index) => self.on_reply(index, *direction, outcome),
             },
-            Event::Signalled { signal, payload } => self.on_signal(signal, payload),
+            Event::Signalled { signal, payload, .. } => self.on_signal(signal, payload),
             Event::Cancelled { code, detail } => self.on_cancel(code, detail),
             Event::Woke => self.on_wake(),
             Event::Recovered => self.on_recovery(),

@@ -11,6 +11,8 @@ mod parked;
 mod pending;
 #[path = "scenarios/skips.rs"]
 mod skips;
+#[path = "scenarios/taken_back.rs"]
+mod taken_back;
 #[path = "scenarios/versions.rs"]
 mod versions;
 
@@ -240,7 +242,11 @@ fn the_confirmation_is_awaited_until_the_hold_expires() {
     play.now = T0 + Duration::minutes(15);
     assert_eq!(play.feed(&Event::Woke), Verdict::Moved);
     // The signal that comes at the same instant loses: exactly one of them wins.
-    let late = Event::Signalled { signal: "confirmation".into(), payload: json!({"payment_method": "pm_card_visa"}) };
+    let late = Event::Signalled {
+        signal: "confirmation".into(),
+        payload: json!({"payment_method": "pm_card_visa"}),
+        by: None,
+    };
     assert_eq!(play.feed(&late), Verdict::Ignored);
     play.run(done);
     assert_eq!(play.state.condition(), Condition::Compensated);
@@ -251,8 +257,11 @@ fn the_confirmation_is_awaited_until_the_hold_expires() {
 #[test]
 fn the_first_signal_wins_whenever_it_comes() {
     let definition = checkout();
-    let signal =
-        |method: &str| Event::Signalled { signal: "confirmation".into(), payload: json!({"payment_method": method}) };
+    let signal = |method: &str| Event::Signalled {
+        signal: "confirmation".into(),
+        payload: json!({"payment_method": method}),
+        by: None,
+    };
     let mut early = Play::with_signals(&definition, BTreeMap::new());
     assert_eq!(early.feed(&signal("first")), Verdict::Moved);
     assert_eq!(early.feed(&signal("second")), Verdict::Ignored);

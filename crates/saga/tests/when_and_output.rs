@@ -95,7 +95,7 @@ fn members_of_a_group_are_skipped_one_by_one_and_what_was_skipped_is_not_undone(
     saga.done("price", json!({"requires_shipping": true, "insured": true}));
     saga.done("ship", json!({"id": "parcel"}));
     assert_eq!(saga.status("inspected"), Status::Waiting);
-    saga.feed(&Event::Signalled { signal: "inspected".into(), payload: Value::Null });
+    saga.feed(&Event::Signalled { signal: "inspected".into(), payload: Value::Null, by: None });
     assert_eq!((saga.status("wrap"), saga.status("insure")), (Status::Skipped, Status::Sent));
     saga.done("insure", Value::Null);
     let outcome = Outcome::refused("declined", "");
@@ -216,8 +216,52 @@ steps:
   - { step: signed, await: signed, deadline: 1h, on_deadline: compensate }
 ";
     let mut saga = Saga::started(awaiting, json!({}));
-    let signal = |payload: Value| Event::Signalled { signal: "signed".into(), payload };
+    let signal = |payload: Value| Event::Signalled { signal: "signed".into(), payload, by: None };
     assert!(matches!(saga.feed(&signal(large)).verdict, Verdict::Refused(_)));
     assert_eq!(saga.feed(&signal(json!("ann"))).verdict, Verdict::Moved);
     assert_eq!(saga.state.condition(), Condition::Completed);
+}
+
+#[test]
+fn a_signal_must_look_as_its_step_says() {
+    let awaiting = "
+saga: a
+version: 1
+steps:
+  - { step: price, command: shop.price }
+  - step: signed
+    await: signed
+    output: { type: object, required: [by], properties: { by: { type: string } } }
+    deadline: 1h
+    on_deadline: compensate
+";
+    let mut saga = Saga::started(awaiting, json!({}));
+    let signal = |payload: Value| Event::Signalled { signal: "signed".into(), payload, by: None };
+    let is_refused = |verdict: Verdict| matches!(verdict, Verdict::Refused(why) if why.contains("does not match"));
+    assert!(is_refused(saga.feed(&signal(json!({"by": 7}))).verdict), "early ones too: a kept one is the first one");
+    saga.done("price", Value::Null);
+    assert!(is_refused(saga.feed(&signal(json!({}))).verdict));
+    assert_eq!(saga.status("signed"), Status::Waiting, "it waits on");
+    assert_eq!(saga.feed(&signal(json!({"by": "ann"}))).verdict, Verdict::Moved);
+    assert_eq!(saga.state.condition(), Condition::Completed);
+}
+
+#[test]
+fn a_signal_that_came_with_the_beginning_and_does_not_match_parks_until_another_comes() {
+    let awaiting = "
+saga: a
+version: 1
+steps:
+  - { step: signed, await: signed, output: { type: string }, deadline: 1h, on_deadline: compensate }
+";
+    let definition = Definition::parse(awaiting).expect("in order");
+    let signals = [("signed".to_owned(), json!(7))].into_iter().collect();
+    let state = State::new(&definition, Uuid::now_v7(), json!({}), signals);
+    let now = OffsetDateTime::UNIX_EPOCH;
+    let parked = transition(&definition, state, &Event::Started, now).state;
+    assert_eq!(parked.condition(), Condition::Parked);
+    let signal = Event::Signalled { signal: "signed".into(), payload: json!("ann"), by: None };
+    let ended = transition(&definition, parked, &signal, now).state;
+    assert_eq!(ended.condition(), Condition::Completed);
+    assert_eq!(ended.context["signed"], json!("ann"));
 }

@@ -15,6 +15,8 @@ use makegood_servers::token;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::client::terminal::{print, print_line};
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -24,7 +26,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Make a key and show it, this once: only its hash is kept.
-    #[command(after_help = "Example:\n  makegood keys create --kind secret --name \"web shop\" --account 019a…")]
+    #[command(after_help = "Example:\n  makegood keys create --kind secret --name \"web shop\"")]
     Create(CreateArgs),
     /// List the keys by name, account and scopes.
     #[command(after_help = "Example:\n  makegood keys list")]
@@ -91,8 +93,7 @@ fn create(args: &CreateArgs) -> Result<()> {
     let secret = Secret::new(&args.secret)?;
     let key = ApiKeys::create(&args.file.api_keys, &secret, account, &[args.kind.scope()], &args.name)?;
     eprintln!("account {}, {} mode", account.id, if account.livemode { "live" } else { "test" });
-    println!("{key}");
-    Ok(())
+    print_line(&key)
 }
 
 /// What of an entry is for people to see.
@@ -116,7 +117,7 @@ fn list(path: &Path) -> Result<()> {
         serde_json::from_slice(&text).with_context(|| format!("reading the keys in {}", path.display()))?;
     for key in file.keys {
         let mode = if key.livemode { "live" } else { "test" };
-        println!("{}\t{}\t{mode}\t{:?}\t{}", key.created_at, key.account_id, key.scopes, key.name);
+        print(&format!("{}\t{}\t{mode}\t{:?}\t{}\n", key.created_at, key.account_id, key.scopes, key.name))?;
     }
     Ok(())
 }

@@ -27,7 +27,11 @@ mod usage;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
+use client::{
+    output::Output,
+    terminal::{has_written, print_json},
+};
 
 /// Messages and rows are many small allocations, a tenth of the time with the system's allocator.
 #[global_allocator]
@@ -68,13 +72,33 @@ enum Command {
 /// The roles have threads of their own, so the command's own runtime needs no more than this one.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(cli.command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if is_for_programs(&matches) && !has_written() {
+                // A standard output that is gone has nobody to tell.
+                let _ = print_json(&told_to_programs(&error));
+            }
             progress::say(&format!("{error:#}"));
             if error.is::<usage::Usage>() { ExitCode::from(usage::Usage::EXIT_CODE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Whether the command was given `-o json`.
+fn is_for_programs(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, below)) => is_for_programs(below),
+        None => matches!(matches.try_get_one("output"), Ok(Some(Output::Json))),
+    }
+}
+
+/// What went wrong on this side, in the form in which the API's refusals are told (RFC 9457).
+fn told_to_programs(error: &anyhow::Error) -> serde_json::Value {
+    let title = if error.is::<usage::Usage>() { "The command line cannot be meant" } else { "The command failed" };
+    serde_json::json!({ "type": "about:blank", "title": title, "detail": format!("{error:#}") })
 }
 
 async fn run(command: Command) -> anyhow::Result<()> {

@@ -9,9 +9,11 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  DATABASE_URL=postgres://admin@db/postgres makegood migrate\n\n\
+#[command(
+    after_help = "Example:\n  makegood migrate --database-url postgres://admin@db/postgres --nats-url nats://nats \\\n      --secret \"$MAKEGOOD_SECRET\" --api-keys keys.json\n\n\
                         Run it with a role that may create databases and roles; those that serve need no such rights.\n\
-                        It may run twice, and at once with another, and the release that still serves goes on working.")]
+                        It may run twice, and at once with another, and the release that still serves goes on working."
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     config: Config,

@@ -13,7 +13,12 @@ use makegood_auditor::{Auditor, CheckResult, Report};
 use makegood_chassis::config::Config;
 use tokio::time::Instant;
 
-use crate::client::{deployment::DeploymentArgs, duration::parse_duration, output::Output};
+use crate::client::{
+    deployment::DeploymentArgs,
+    duration::parse_duration,
+    output::Output,
+    terminal::{print_json, print_line},
+};
 
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
@@ -40,8 +45,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let report = audit(&args.deployment.resolve()?, args.wait).await?;
     match args.output {
-        Output::Table => report.checks.iter().for_each(print),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Output::Table => report.checks.iter().try_for_each(print)?,
+        Output::Json => print_json(&report)?,
     }
     if report.ok {
         return Ok(());
@@ -88,18 +93,19 @@ async fn await_quiet(auditor: &Auditor, wait: Duration) -> anyhow::Result<()> {
     }
 }
 
-fn print(check: &CheckResult) {
-    println!("{} {} {:<40} {}", if check.ok { '✓' } else { '✗' }, check.promise, check.name, check.says);
+fn print(check: &CheckResult) -> anyhow::Result<()> {
+    print_line(format!("{} {} {:<40} {}", if check.ok { '✓' } else { '✗' }, check.promise, check.name, check.says))?;
     if let Some(error) = &check.error {
-        println!("     could not be checked: {error}");
+        print_line(format!("     could not be checked: {error}"))?;
     }
     if check.violations > 0 {
-        println!("     {} violations:", check.violations);
+        print_line(format!("     {} violations:", check.violations))?;
     }
     for row in &check.rows {
-        println!("     {}  {}", row.id, row.detail);
+        print_line(format!("     {}  {}", row.id, row.detail))?;
     }
     if check.violations > check.rows.len() {
-        println!("     … and {} more", check.violations - check.rows.len());
+        print_line(format!("     … and {} more", check.violations - check.rows.len()))?;
     }
+    Ok(())
 }

@@ -55,11 +55,9 @@ impl Inbox {
             self.starts.extend(decode::<StartSaga>(message, &mut unreadable));
         } else if subject == subject::command(SIGNAL_SAGA) {
             let signals: Vec<SignalSaga> = decode(message, &mut unreadable);
-            self.events.extend(
-                signals
-                    .into_iter()
-                    .map(|SignalSaga { saga_id, signal, payload }| (saga_id, Event::Signalled { signal, payload })),
-            );
+            self.events.extend(signals.into_iter().map(|SignalSaga { saga_id, signal, payload }| {
+                (saga_id, Event::Signalled { signal, payload, by: None })
+            }));
         } else if subject == subject::command(CANCEL_SAGA) {
             let cancels: Vec<CancelSaga> = decode(message, &mut unreadable);
             self.events.extend(

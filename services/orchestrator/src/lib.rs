@@ -4,8 +4,8 @@
 //! replies, deadlines) in batches, runs the pure transition for each saga, writes all of them in one statement
 //! ([`saga_store`]), and sends the commands that follow ([`outgoing`]). [`due_sagas`] finds deadlines; [`recovery`] sends
 //! again what may have been lost. What has ended is kept for its time ([`saga_retention`]) and then goes ([`saga_dropping`]). The rest is for people: [`http`] lists sagas, tells their timeline, and lets operators act, by
-//! one [`operator`] for one saga and for the many of [`bulk_operation_work`]. [`stuck`] says which sagas need them, and the
-//! [`census`] counts them for alerts.
+//! one [`operator`] for one saga and for the many of [`bulk_operation_work`]. [`stuck`] says which sagas need them, [`trouble`]
+//! what keeps one at its step, and the [`census`] counts them for alerts.
 //!
 //! A dispatched step that is not answered is its own outbox: it is sent again at its deadline, after a restart, and after
 //! each reconnection to NATS. Replicas need no election: every write checks the saga's revision.
@@ -33,6 +33,7 @@ mod operator;
 mod ownership;
 mod saga_filter;
 mod stuck;
+mod trouble;
 
 mod census;
 mod every_saga;

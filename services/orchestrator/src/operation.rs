@@ -1,7 +1,7 @@
 //! What an operator can ask for one saga or for many: the verbs, with their own fields. The actor and the reason come
 //! with whoever asks.
 
-use makegood_saga::event::Event;
+use makegood_saga::event::{ByHand, Event};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -51,8 +51,9 @@ impl Operation {
             Self::Pause => Event::Paused { actor, reason },
             Self::Resume => Event::Resumed { actor, reason },
             Self::Cancel => Event::CancelledByOperator { actor, reason },
-            // The log knows the signal; who sent it and why stands in the audit.
-            Self::Signal { signal, payload } => Event::Signalled { signal, payload },
+            Self::Signal { signal, payload } => {
+                Event::Signalled { signal, payload, by: Some(ByHand { actor, reason }) }
+            }
             Self::Move { version } => Event::VersionMoved { from, to: version, actor, reason },
         }
     }

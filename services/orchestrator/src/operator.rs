@@ -152,7 +152,7 @@ impl Operator<'_> {
                     "`{signal}` has come before, with another payload, and the first one counts"
                 )),
                 None if instance.definition.index_awaiting(signal).is_none() => {
-                    Operated::Refused(format!("the definition awaits no signal `{signal}`"))
+                    Operated::Refused(instance.definition.awaits_no(signal))
                 }
                 None => Operated::Refused(format!("the saga is past the step that awaits `{signal}`")),
             },

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Context as _;
-use makegood_contracts::{command::Direction, orchestrator::StartSaga, reply::Outcome};
+use makegood_contracts::orchestrator::StartSaga;
 use makegood_saga::{context::Context, event::Event, state::State};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -94,32 +94,9 @@ async fn load_outputs(conn: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<H
     .context("loading saga logs")?;
     let mut contexts: HashMap<Uuid, Context> = HashMap::new();
     for (id, event) in rows {
-        learn(contexts.entry(id).or_default(), event.0);
+        contexts.entry(id).or_default().learn(event.0);
     }
     Ok(contexts)
-}
-
-/// What an event of the log adds to the context. A step is decided once, so the first output stands.
-pub(crate) fn learn(context: &mut Context, event: Event) {
-    match event {
-        Event::Replied { step, direction: Direction::Do, outcome: Outcome::Done { output }, .. }
-        | Event::Resolved { step, output, .. }
-        | Event::StepSkipped { step, output, .. } => {
-            context.add(step, output);
-        }
-        Event::Started
-        | Event::Replied { .. }
-        | Event::Signalled { .. }
-        | Event::Cancelled { .. }
-        | Event::Woke
-        | Event::Recovered
-        | Event::Retried { .. }
-        | Event::Paused { .. }
-        | Event::Resumed { .. }
-        | Event::CompensationForced { .. }
-        | Event::CancelledByOperator { .. }
-        | Event::VersionMoved { .. } => {}
-    }
 }
 
 /// What came of starting sagas. One that is in neither was started before.

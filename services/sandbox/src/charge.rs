@@ -76,6 +76,7 @@ pub struct Movement {
 /// Let authorized money go, or refuse an authorization that was never seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ProviderVoid)]
 pub struct Void {
     /// The operation that authorized it.
     #[schema(value_type = String, format = "uuid")]

@@ -65,7 +65,12 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Parses JSON. A NUL in any text is refused here, once for all fields: PostgreSQL cannot store it.
+///
+/// A list is no request, though serde would take one for an object's fields in their order.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::invalid("", "The body is a list; send an object with named fields."));
+    }
     match serde_json::from_slice(bytes) {
         Ok(_) if escapes_nul(bytes) => {
             Err(Problem::invalid("", "A text contains the NUL character (\\u0000), which cannot be stored."))
@@ -108,6 +113,17 @@ fn pointer_of(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_no_object() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Tea {
+            _sku: String,
+        }
+        assert!(parse::<Tea>(br#"{"_sku": "TEA"}"#).is_ok());
+        let told = parse::<Tea>(br#" ["TEA"]"#).expect_err("a list");
+        assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]

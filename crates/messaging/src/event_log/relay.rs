@@ -1,4 +1,5 @@
-//! Telling the log to the rest of the world, and telling it again when the stream has lost it.
+//! Telling the log to the rest of the world, telling it again when the stream has lost it, and holding it back while that would push out what
+//! a service has yet to read.
 //!
 //! Two replicas may tell the same events at once: that is harmless, since whoever applies one compares its version.
 
@@ -8,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use async_nats::jetstream::stream::{Info, Stream};
 use makegood_chassis::failpoint::{self, Failpoint};
 use makegood_contracts::{account::Account, event::Event, subject};
 use serde_json::Value;
@@ -15,7 +17,7 @@ use sqlx::{PgPool, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::restored;
+use super::{gauges, restored, room};
 use crate::{backoff::Backoff, worker::Worker};
 
 /// Events told per round.
@@ -34,6 +36,10 @@ struct Telling {
     position: Position,
     stream_created: OffsetDateTime,
     looked_at: Instant,
+    /// Whether somebody would lose events if more were told.
+    is_held_back: bool,
+    /// Whether there was more than fits into a round: then the stream fills up between two looks.
+    has_told_much: bool,
 }
 
 /// Where the log has been told up to.
@@ -55,7 +61,7 @@ pub async fn relay(worker: Worker, service: &'static str) -> anyhow::Result<()> 
             connections.mark_unchanged();
             telling = None;
         }
-        let pause = match tell(&worker, &mut telling).await {
+        let pause = match tell(&worker, service, &mut telling).await {
             Ok(told) => {
                 backoff.reset();
                 if told == ROUND as usize { Duration::ZERO } else { IDLE }
@@ -75,17 +81,25 @@ pub async fn relay(worker: Worker, service: &'static str) -> anyhow::Result<()> 
 }
 
 /// One round: reads what comes after the position, publishes it, moves the position. Returns how many were told.
-async fn tell(worker: &Worker, telling: &mut Option<Telling>) -> anyhow::Result<usize> {
+async fn tell(worker: &Worker, service: &'static str, telling: &mut Option<Telling>) -> anyhow::Result<usize> {
     if let Some(begun) = telling
-        && begun.looked_at.elapsed() >= LOOK_AT_STREAM
-        && !begun.is_to_the_same_stream(worker).await?
+        && (begun.has_told_much || begun.looked_at.elapsed() >= LOOK_AT_STREAM)
     {
-        *telling = None;
+        let stream = event_stream(worker).await?;
+        if stream.cached_info().created == begun.stream_created {
+            begun.look(worker, service, &stream).await?;
+        } else {
+            *telling = None;
+        }
     }
     let telling = match telling {
         Some(begun) => begun,
-        None => telling.insert(begin(worker).await?),
+        None => telling.insert(begin(worker, service).await?),
     };
+    if telling.is_held_back {
+        telling.has_told_much = false;
+        return Ok(0);
+    }
     let from = telling.position;
     let (events, to) = read_after(&worker.db, from).await?;
     let told = events.len();
@@ -101,20 +115,36 @@ async fn tell(worker: &Worker, telling: &mut Option<Telling>) -> anyhow::Result<
         save(&worker.db, to, telling.stream_created).await?;
     }
     telling.position = to;
+    telling.has_told_much = told == ROUND as usize;
     Ok(told)
 }
 
 impl Telling {
-    async fn is_to_the_same_stream(&mut self, worker: &Worker) -> anyhow::Result<bool> {
+    /// Looks whether there is room for more, and says how far behind it is.
+    async fn look(&mut self, worker: &Worker, service: &'static str, stream: &Stream<Info>) -> anyhow::Result<()> {
         self.looked_at = Instant::now();
-        Ok(stream_created(worker).await? == self.stream_created)
+        let hindmost = room::hindmost(stream).await?;
+        if hindmost.is_some() != self.is_held_back {
+            match &hindmost {
+                Some(consumer) => tracing::error!(
+                    service,
+                    consumer,
+                    "events are held back: this consumer would lose what it has yet to read. Look why it does not get on"
+                ),
+                None => tracing::info!(service, "events are told again: there is room for them"),
+            }
+        }
+        self.is_held_back = hindmost.is_some();
+        gauges::set(service, oldest_untold(&worker.db, self.position).await?, self.is_held_back);
+        Ok(())
     }
 }
 
 /// Where to begin on a fresh connection: at the stored position less what JetStream may have lost, or at the very
 /// beginning when the stream is not the one that was told before, or the log was restored from another server.
-async fn begin(worker: &Worker) -> anyhow::Result<Telling> {
-    let created = stream_created(worker).await?;
+async fn begin(worker: &Worker, service: &'static str) -> anyhow::Result<Telling> {
+    let stream = event_stream(worker).await?;
+    let created = stream.cached_info().created;
     restored::adopt(&worker.db).await.context("looking for events of another server")?;
     let stored: Option<(OffsetDateTime, i64, Uuid, bool)> = sqlx::query_as(
         r"select stream_created, written_by::text::bigint, id, written_by >= pg_snapshot_xmax(pg_current_snapshot())
@@ -162,13 +192,20 @@ async fn begin(worker: &Worker) -> anyhow::Result<Telling> {
         Some(retold) if retold.written_by < told.written_by => retold,
         Some(_) | None => told,
     };
-    Ok(Telling { position, stream_created: created, looked_at: Instant::now() })
+    let mut telling = Telling {
+        position,
+        stream_created: created,
+        looked_at: Instant::now(),
+        is_held_back: false,
+        has_told_much: false,
+    };
+    telling.look(worker, service, &stream).await?;
+    Ok(telling)
 }
 
-async fn stream_created(worker: &Worker) -> anyhow::Result<OffsetDateTime> {
+async fn event_stream(worker: &Worker) -> anyhow::Result<Stream<Info>> {
     worker.bus.declare_streams().await?;
-    let stream = worker.bus.jetstream().get_stream(subject::EVENT_STREAM).await.context("getting the event stream")?;
-    Ok(stream.cached_info().created)
+    worker.bus.jetstream().get_stream(subject::EVENT_STREAM).await.context("getting the event stream")
 }
 
 type Row = (i64, Uuid, String, Uuid, bool, String, i64, Json<Value>, OffsetDateTime);
@@ -200,6 +237,21 @@ async fn read_after(db: &PgPool, from: Position) -> Result<(Vec<Event>, Position
         })
         .collect();
     Ok((events, to))
+}
+
+/// How long the first event after the position has waited, in seconds; 0 where there is none. Also one that is not told yet since a
+/// transaction before it has not ended: a forgotten one holds up everything, and that must be seen.
+async fn oldest_untold(db: &PgPool, from: Position) -> Result<f64, sqlx::Error> {
+    let seconds: Option<f64> = sqlx::query_scalar(
+        r"select extract(epoch from clock_timestamp() - occurred_at)::float8 from event_log
+          where (written_by, id) > ($1::text::xid8, $2)
+          order by event_log.written_by, event_log.id limit 1",
+    )
+    .bind(from.written_by.to_string())
+    .bind(from.id)
+    .fetch_optional(db)
+    .await?;
+    Ok(seconds.unwrap_or_default())
 }
 
 /// A replica that has not noticed yet that the stream is another one must not say how far the new one was told.

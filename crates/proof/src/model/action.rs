@@ -274,7 +274,9 @@ impl Model {
 
     pub(super) fn signal_of(&self, step: usize) -> Option<Event> {
         match &self.definition.steps.get(step)?.kind {
-            StepKind::Await(awaited) => Some(Event::Signalled { signal: awaited.signal.clone(), payload: Value::Null }),
+            StepKind::Await(awaited) => {
+                Some(Event::Signalled { signal: awaited.signal.clone(), payload: Value::Null, by: None })
+            }
             StepKind::Command(_) => None,
         }
     }

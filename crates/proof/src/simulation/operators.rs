@@ -107,7 +107,7 @@ impl Simulation {
     fn signal(&self, saga: Uuid) -> Option<Event> {
         let is_return = self.store.rows.get(&saga)?.flow.definition.name == RETURN_ORDER_SAGA;
         let (signal, payload) = if is_return { (GOODS_RECEIVED, Value::Null) } else { (CONFIRMATION, confirmation()) };
-        Some(Event::Signalled { signal: signal.to_owned(), payload })
+        Some(Event::Signalled { signal: signal.to_owned(), payload, by: None })
     }
 
     /// The saga goes on without a step that it can do without.

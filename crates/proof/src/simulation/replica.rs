@@ -327,7 +327,7 @@ pub(super) fn event_of(message: &Message) -> Option<(Uuid, Event)> {
             Some((key.saga_id, event))
         }
         Message::Signal(one) => {
-            Some((one.saga_id, Event::Signalled { signal: one.signal.clone(), payload: one.payload.clone() }))
+            Some((one.saga_id, Event::Signalled { signal: one.signal.clone(), payload: one.payload.clone(), by: None }))
         }
         Message::Cancel(one) => {
             Some((one.saga_id, Event::Cancelled { code: one.code.clone(), detail: one.detail.clone() }))

@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
 };
 
-use makegood_contracts::{command::Direction, orchestrator::StartSaga, reply::Outcome};
+use makegood_contracts::{command::Direction, orchestrator::StartSaga};
 use makegood_saga::{
     context::Context,
     effect::{Effect, Send},
@@ -88,14 +88,7 @@ fn sends(effects: &[Effect]) -> impl Iterator<Item = &Send> {
 /// The outputs of done steps, from the log.
 fn outputs(log: &[LogRow]) -> Context {
     let mut outputs = Context::default();
-    for row in log {
-        if let Event::Replied { step, direction: Direction::Do, outcome: Outcome::Done { output }, .. }
-        | Event::Resolved { step, output, .. }
-        | Event::StepSkipped { step, output, .. } = &row.event
-        {
-            outputs.add(step.clone(), output.clone());
-        }
-    }
+    log.iter().for_each(|row| outputs.learn(row.event.clone()));
     outputs
 }
 

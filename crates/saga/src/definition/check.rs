@@ -270,7 +270,8 @@ impl<'a> Check<'a> {
             Some(text) => Deadline::After(self.duration("deadline", Some(text), Duration::ZERO)),
         };
         let on_deadline = self.on_deadline(entry.name.place, entry.on_deadline);
-        AwaitStep { signal: signal.value, deadline, on_deadline }
+        let output = entry.output.and_then(|schema| self.output(&schema));
+        AwaitStep { signal: signal.value, output, deadline, on_deadline }
     }
 
     fn on_deadline(&mut self, step: Place, text: Option<At<String>>) -> OnDeadline {

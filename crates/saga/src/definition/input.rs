@@ -5,9 +5,16 @@ use serde_json::{Map, Value};
 use super::path::ContextPath;
 
 /// Fields and the paths that fill them. A path that finds nothing leaves its field out, unless it has a default.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Input {
     fields: Vec<Field>,
+}
+
+/// In whichever order its fields are written.
+impl PartialEq for Input {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields.len() == other.fields.len() && self.fields.iter().all(|field| other.fields.contains(field))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,9 +46,9 @@ impl Field {
         self.path.root()
     }
 
-    /// What its path is mistaken for, if it can be.
-    pub(super) fn ambiguity(&self) -> Option<String> {
-        self.path.ambiguity()
+    /// What speaks against its path.
+    pub(super) fn objection(&self) -> Option<String> {
+        self.path.objection()
     }
 
     /// Whether it reads one place, and not a list.

@@ -56,6 +56,7 @@ mod tests {
             "{ step: b, command: s.v, pending: s.p, pending_deadline: 1h, pivot: true }",
             "{ step: b, command: s.v, stuck_after: 90s }",
             "{ step: b, await: go, deadline: $.a.until, on_deadline: compensate }",
+            "{ step: b, await: go, output: { type: object }, deadline: 1h, on_deadline: continue }",
             "{ parallel: [{ step: b, command: s.v }, { step: c, await: go, deadline: 1d, on_deadline: park }] }",
         ];
         for step in good {

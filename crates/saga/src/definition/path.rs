@@ -4,11 +4,13 @@ use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
 
 /// Longer than any path that somebody reads aloud.
-const MAX_BYTES: usize = 1_000;
+const MAX_CHARACTERS: usize = 1_000;
+/// Each selector behind a comma finds its places once more, and the next brackets find theirs in each of them.
+const MAX_COMMAS: usize = 8;
 /// Filters within filters and parentheses; the parser's time doubles with each.
 const MAX_DEPTH: usize = 8;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct ContextPath {
     /// As it was written.
     text: String,
@@ -21,15 +23,24 @@ pub(super) struct ContextPath {
     root: String,
     /// A filter in it names a root, which is the value of its own root, and not the context that it looks like.
     has_two_roots: bool,
+    /// It may find the same place again and again: from 250 kB of context that is more than fits into memory.
+    multiplies: bool,
+}
+
+/// However it was written.
+impl PartialEq for ContextPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.root == other.root && self.path == other.path
+    }
 }
 
 impl ContextPath {
     /// Splits `$.root.rest` so that the rest is queried within the root's value, without copying the whole context.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > MAX_BYTES {
-            return Err(format!("a path has {MAX_BYTES} characters at most"));
+        if text.chars().count() > MAX_CHARACTERS {
+            return Err(format!("a path has {MAX_CHARACTERS} characters at most"));
         }
-        let roots = roots_within_bounds(text)?;
+        let outline = Outline::of(text)?;
         JsonPath::parse(text).map_err(|error| {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
             match text.strip_prefix("$.").and_then(|rest| rest.trim_start_matches(is_plain).chars().next()) {
@@ -44,15 +55,21 @@ impl ContextPath {
             path,
             is_singular: is_singular(tail),
             root: root.to_owned(),
-            has_two_roots: roots > 1,
+            has_two_roots: outline.roots > 1,
+            multiplies: outline.descents > 1 || outline.commas > MAX_COMMAS,
         })
     }
 
-    /// What it is mistaken for, if it can be.
-    pub(super) fn ambiguity(&self) -> Option<String> {
-        self.has_two_roots.then(|| {
-            format!(
+    /// What speaks against writing it, though it can be read.
+    pub(super) fn objection(&self) -> Option<String> {
+        if self.has_two_roots {
+            return Some(format!(
                 "`{self}`: a filter reads the element at hand, `@`; comparing it with another part of the context (`$`) is not possible"
+            ));
+        }
+        self.multiplies.then(|| {
+            format!(
+                "`{self}` may find the same place again and again: a path has one `..` and {MAX_COMMAS} commas at most"
             )
         })
     }
@@ -107,32 +124,48 @@ fn quoted_name(text: &str) -> Option<(&str, &str)> {
     (!name.contains('\\')).then_some((name, tail))
 }
 
-/// How many roots (`$`) it names, outside of quotes. What the parser cannot be trusted with is refused.
-fn roots_within_bounds(text: &str) -> Result<usize, String> {
-    let mut depth = 0_usize;
-    let mut roots = 0_usize;
-    let mut quote = None;
-    let mut is_escaped = false;
-    for c in text.chars() {
-        if let Some(open) = quote {
-            if c == open && !is_escaped {
-                quote = None;
+/// What of a path decides how long it takes, outside of quotes.
+#[derive(Default)]
+struct Outline {
+    /// `$`
+    roots: usize,
+    /// `..`
+    descents: usize,
+    commas: usize,
+}
+
+impl Outline {
+    /// What the parser cannot be trusted with is refused.
+    fn of(text: &str) -> Result<Self, String> {
+        let mut outline = Self::default();
+        let mut depth = 0_usize;
+        let mut quote = None;
+        let mut is_escaped = false;
+        let mut before = ' ';
+        for c in text.chars() {
+            if let Some(open) = quote {
+                if c == open && !is_escaped {
+                    quote = None;
+                }
+                is_escaped = c == '\\' && !is_escaped;
+                continue;
             }
-            is_escaped = c == '\\' && !is_escaped;
-            continue;
+            match c {
+                '\'' | '"' => quote = Some(c),
+                '$' => outline.roots += 1,
+                '.' if before == '.' => outline.descents += 1,
+                ',' => outline.commas += 1,
+                '[' | '(' => depth += 1,
+                ']' | ')' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            before = c;
+            if depth > MAX_DEPTH {
+                return Err(format!("a path has {MAX_DEPTH} brackets within one another at most"));
+            }
         }
-        match c {
-            '\'' | '"' => quote = Some(c),
-            '$' => roots += 1,
-            '[' | '(' => depth += 1,
-            ']' | ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return Err(format!("a path has {MAX_DEPTH} brackets within one another at most"));
-        }
+        Ok(outline)
     }
-    Ok(roots)
 }
 
 /// Whether all that follows the root is names and indices. It is well-formed.
@@ -235,12 +268,30 @@ mod tests {
     /// Within a filter `$` would be the root's value, and not the context that it looks like.
     #[test]
     fn a_second_root_is_refused_and_a_dollar_in_quotes_is_none() {
-        let ambiguity = |text: &str| ContextPath::parse(text).expect("a path").ambiguity();
-        assert!(ambiguity("$.price.lines[?@.sku == $.input.watched]").is_some_and(|told| told.contains("`@`")));
+        let objection = |text: &str| ContextPath::parse(text).expect("a path").objection();
+        assert!(objection("$.price.lines[?@.sku == $.input.watched]").is_some_and(|told| told.contains("`@`")));
         for text in ["$.price.lines[?@.sku == '$5']", r"$.input['it\'s $5']", r#"$.input["a\"$\\"].b"#] {
-            assert_eq!(ambiguity(text), None, "{text}");
+            assert_eq!(objection(text), None, "{text}");
         }
-        assert!(ambiguity(r"$.price['it\'s'].lines[?@.sku == $.input.sku]").is_some());
+        assert!(objection(r"$.price['it\'s'].lines[?@.sku == $.input.sku]").is_some());
+    }
+
+    #[test]
+    fn a_path_that_finds_the_same_again_and_again_is_refused() {
+        let objection = |text: &str| ContextPath::parse(text).expect("a path").objection();
+        for text in ["$.input..*..*", "$.input[?@..a]..b", &format!("$.input.l{}", "[*,*,*,*]".repeat(3))] {
+            assert!(objection(text).is_some_and(|told| told.contains("again and again")), "{text}");
+        }
+        for text in ["$.price..sku", "$.input['..']['a,b,c,d,e,f,g,h,i,j,k']", "$.price.lines[0,1,2]"] {
+            assert_eq!(objection(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn two_spellings_of_a_root_are_one_path() {
+        let path = |text| ContextPath::parse(text).expect("a path");
+        assert!(path("$['input'].a") == path("$.input.a"));
+        assert!(path("$.input.a") != path("$.input.b") && path("$.price.a") != path("$.input.a"));
     }
 
     #[test]

@@ -46,9 +46,9 @@ impl When {
         self.all.iter().map(|condition| condition.path.root())
     }
 
-    /// What its paths are mistaken for.
-    pub(super) fn ambiguities(&self) -> impl Iterator<Item = String> {
-        self.all.iter().filter_map(|condition| condition.path.ambiguity())
+    /// What speaks against its conditions, though they can be read.
+    pub(super) fn objections(&self) -> impl Iterator<Item = String> {
+        self.all.iter().filter_map(Condition::objection)
     }
 
     /// Whether the step is to be done in this context.
@@ -58,6 +58,20 @@ impl When {
 }
 
 impl Condition {
+    fn objection(&self) -> Option<String> {
+        let compares_list = match &self.test {
+            Test::Something => false,
+            Test::Equals(value) | Test::NotEquals(value) => !self.path.is_singular() && !value.is_array(),
+        };
+        let told = || {
+            format!(
+                "`{}` finds a list, which never equals anything but a list: ask for what passes a filter, as in `$.step.lines[?@.kind == 'gift']`",
+                self.path
+            )
+        };
+        self.path.objection().or_else(|| compares_list.then(told))
+    }
+
     fn parse(value: &Value) -> Result<Self, String> {
         const FORM: &str =
             "write a path such as `$.step.field`, or `{path: …, equals: …}`, or `{path: …, not_equals: …}`";

@@ -23,7 +23,7 @@ pub(super) const COMMAND_STEP: &[&str] = &[
     "stuck_after",
     "pivot",
 ];
-pub(super) const AWAIT_STEP: &[&str] = &["step", "when", "await", "deadline", "on_deadline"];
+pub(super) const AWAIT_STEP: &[&str] = &["step", "when", "await", "output", "deadline", "on_deadline"];
 pub(super) const GROUP: &[&str] = &["parallel"];
 pub(super) const FINALLY_STEP: &[&str] = &["command", "input", "timeout", "retry", "stuck_after"];
 pub(super) const RETRY: &[&str] = &["attempts", "initial", "factor", "max"];
@@ -66,6 +66,7 @@ pub(super) struct AwaitEntry {
     pub(super) name: At<String>,
     pub(super) when: Option<At<Value>>,
     pub(super) signal: At<String>,
+    pub(super) output: Option<At<Value>>,
     pub(super) deadline: Option<At<String>>,
     pub(super) on_deadline: Option<At<String>>,
 }
@@ -115,6 +116,7 @@ fn read_entry(tree: Located, problems: &mut Vec<Problem>) -> Option<Entry> {
             fields.text("await").unwrap_or_else(|| fields.missing("await", "the signal's name", String::new()));
         let entry = AwaitEntry {
             when: fields.json("when"),
+            output: fields.json("output"),
             deadline: fields.text("deadline"),
             on_deadline: fields.text("on_deadline"),
             name,

@@ -94,5 +94,11 @@ fn colours(definition: &Definition, state: Option<&State>) -> Vec<String> {
 
 /// Text within the quotes of a node.
 fn quoted(text: &str) -> String {
-    text.replace('#', "#35;").replace('&', "#amp;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
+    // A `%%` begins a comment or a directive, also here.
+    text.replace('#', "#35;")
+        .replace('%', "#37;")
+        .replace('&', "#amp;")
+        .replace('"', "#quot;")
+        .replace('<', "#lt;")
+        .replace('>', "#gt;")
 }

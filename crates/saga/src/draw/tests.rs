@@ -89,12 +89,15 @@ fn how_a_saga_stands_is_said_in_words_and_in_colour() {
     let definition = flow();
     let state = refused(&definition);
     let drawn = svg(&definition, Some(&state));
-    for word in ["[done]", "[refused]", "[waiting]"] {
+    for word in ["[being undone]", "[refused]", "[skipped]"] {
         assert!(drawn.contains(word), "{word}");
     }
-    assert!(!svg(&definition, None).contains("[done]"));
+    assert!(!svg(&definition, None).contains("[refused]"));
     let drawn = mermaid(&definition, Some(&state));
-    assert!(drawn.contains("s0[\"first<br/>s.first<br/>done\"]") && drawn.contains("style s0 fill:"), "{drawn}");
+    assert!(
+        drawn.contains("s0[\"first<br/>s.first<br/>being undone\"]") && drawn.contains("style s0 fill:"),
+        "{drawn}"
+    );
 }
 
 #[test]

@@ -70,9 +70,8 @@ const OUT: (&str, &str) = ("#e8e8e8", "#7a7a7a");
 
 /// How a step stands; nothing is said of one that has not begun.
 pub(super) fn standing(definition: &Definition, state: &State, index: usize) -> Option<Standing> {
-    let is_parked = state.parked.as_ref().is_some_and(|parked| parked.step == definition.name_of(index));
     let (word, (fill, border)) = match state.steps.get(index)?.status {
-        _ if is_parked => ("parked", BAD),
+        _ if state.is_for_a_person(definition, index) => ("parked", BAD),
         Status::Idle => return None,
         Status::Sent => ("sent", UNDER_WAY),
         Status::Retrying => ("sent again soon", UNDER_WAY),

@@ -42,8 +42,11 @@ fn outcome(word: &str, what: &Value) -> Option<Outcome> {
         "refused" => match what.as_str() {
             Some(code) => Some(Outcome::refused(code, "")),
             None => {
-                let detail = what.get("detail").and_then(Value::as_str).unwrap_or_default();
-                Some(Outcome::refused(what.get("code")?.as_str()?, detail))
+                let fields = what.as_object()?;
+                let is_known = fields.keys().all(|field| matches!(field.as_str(), "code" | "detail"));
+                let detail = fields.get("detail").map_or(Some(""), Value::as_str)?;
+                let code = fields.get("code").filter(|_| is_known)?.as_str()?;
+                Some(Outcome::refused(code, detail))
             }
         },
         "pending" => Some(Outcome::Pending { reason: text()?, detail: Value::Null }),

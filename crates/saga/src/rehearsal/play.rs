@@ -182,7 +182,7 @@ impl<'a> Played<'a> {
             }
             Happening::Signal(signal) => (
                 format!("signal {}: {}", signal.name, signal.payload),
-                Event::Signalled { signal: signal.name.clone(), payload: signal.payload.clone() },
+                Event::Signalled { signal: signal.name.clone(), payload: signal.payload.clone(), by: None },
             ),
             Happening::Cancel(cancel) => (
                 format!("it is called off: {}", cancel.code),

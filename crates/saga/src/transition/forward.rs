@@ -6,6 +6,7 @@ use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::
 
 use super::{Run, Verdict};
 use crate::{
+    context,
     definition::{AwaitStep, Deadline, StepKind},
     effect::Effect,
     state::{Phase, Status},
@@ -92,6 +93,10 @@ impl Run<'_> {
             self.give_up_waiting(stage.clone());
         }
         let statuses = || stage.clone().map(|index| self.state.steps[index].status);
+        if statuses().any(|status| matches!(status, Status::Refused | Status::Unknown)) {
+            self.stop_awaiting(stage.clone());
+        }
+        let statuses = || stage.clone().map(|index| self.state.steps[index].status);
         let is_well = |status| matches!(status, Status::Done | Status::Skipped | Status::DoneAnyway);
         if !statuses().all(|status| is_well(status) || matches!(status, Status::Refused | Status::Unknown)) {
             return false;
@@ -120,6 +125,16 @@ impl Run<'_> {
             let step = &self.state.steps[index];
             let waits_outside = step.status == Status::Pending || step.needs_person.is_some();
             if step.status == Status::Waiting || (waits_outside && !self.definition.is_committed(index)) {
+                self.leave_undecided(index);
+            }
+        }
+    }
+
+    /// A group that turns around for a member's sake awaits no signal any more: there is nothing to undo in it, and what its siblings did
+    /// would stay for as long.
+    fn stop_awaiting(&mut self, stage: std::ops::Range<usize>) {
+        for index in stage {
+            if self.state.steps[index].status == Status::Waiting {
                 self.leave_undecided(index);
             }
         }
@@ -164,7 +179,7 @@ impl Run<'_> {
 
     /// Whether the step is parked, or has its turn as soon as a sibling is settled: told once more, it is no news.
     pub(super) fn waits_for_a_person(&self, index: usize) -> bool {
-        self.is_parked(index) || self.state.steps[index].needs_person.is_some()
+        self.state.is_for_a_person(self.definition, index)
     }
 
     /// An answer to an action that is out.
@@ -243,7 +258,7 @@ impl Run<'_> {
 
     pub(super) fn on_signal(&mut self, signal: &str, payload: &Value) -> Verdict {
         let Some(index) = self.definition.index_awaiting(signal) else {
-            return Verdict::Unexpected(format!("the definition awaits no signal `{signal}`"));
+            return Verdict::Unexpected(self.definition.awaits_no(signal));
         };
         if let Err(why) = self.acceptable(index, payload) {
             return Verdict::Refused(why);
@@ -256,6 +271,11 @@ impl Run<'_> {
             }
             // Before the step is reached: kept for it. The first one counts.
             Status::Idle if self.state.phase == Phase::Forward && !self.state.signals.contains_key(signal) => {
+                let waiting = self.state.signals.iter().filter(|(signal, _)| self.is_yet_to_be_read(signal));
+                let kept: usize = waiting.map(|(signal, payload)| context::entry_bytes(signal, payload)).sum();
+                if let Err(why) = self.fits(kept + context::entry_bytes(signal, payload)) {
+                    return Verdict::Refused(why);
+                }
                 self.state.signals.insert(signal.to_owned(), payload.clone());
                 Verdict::Moved
             }
@@ -274,6 +294,11 @@ impl Run<'_> {
         }
     }
 
+    /// Whether a signal that is kept becomes part of the context later.
+    fn is_yet_to_be_read(&self, signal: &str) -> bool {
+        self.definition.index_awaiting(signal).is_some_and(|index| self.state.steps[index].status == Status::Idle)
+    }
+
     pub(super) fn on_cancel(&mut self, code: &str, detail: &str) -> Verdict {
         if self.state.phase != Phase::Forward || self.state.called_off.is_some() {
             return Verdict::Ignored;
@@ -281,9 +306,18 @@ impl Run<'_> {
         if self.cannot_begin().is_some() {
             return self.end_unbegun(code, detail);
         }
-        match self.reached_pivot() {
-            Some(refused) => refused,
-            None => self.call_off(code, detail),
+        if let Some(refused) = self.reached_pivot() {
+            return refused;
+        }
+        self.leave_parked_undecided();
+        self.call_off(code, detail)
+    }
+
+    /// Nobody is asked about the parked step any more: nothing of it is out.
+    pub(super) fn leave_parked_undecided(&mut self) {
+        let parked = self.state.parked.take();
+        if let Some(index) = parked.and_then(|parked| self.definition.index_of(&parked.step)) {
+            self.leave_undecided(index);
         }
     }
 

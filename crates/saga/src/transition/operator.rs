@@ -46,7 +46,7 @@ impl Run<'_> {
             && self.await_deadline(index).is_none_or(|deadline| deadline <= self.now)
         {
             return Verdict::Refused(
-                "the signal's deadline is a time that has passed: give the signal, skip the step, or compensate"
+                "the signal's deadline is a time that has passed, or none: give the signal, skip the step, or compensate"
                     .to_owned(),
             );
         }
@@ -94,6 +94,9 @@ impl Run<'_> {
         let Some(stage) = self.definition.stages.get(self.state.stage).cloned() else {
             return Verdict::Refused("every step is done".to_owned());
         };
+        if self.state.paused.is_some() && self.state.called_off.is_some() && !self.is_undecided(stage.clone()) {
+            return Verdict::Refused("the saga is called off already, and turns around once it is resumed".to_owned());
+        }
         for index in stage {
             self.leave_undecided(index);
         }
@@ -109,27 +112,29 @@ impl Run<'_> {
         if self.cannot_begin().is_some() {
             return self.end_unbegun(CANCELLED, CANCELLED_DETAIL);
         }
-        let parked = self.state.parked.take();
-        if self.state.called_off.is_some() && parked.is_none() {
+        if self.state.called_off.is_some() && self.state.parked.is_none() {
             let step = self.state.current_step(self.definition).unwrap_or(FINALLY);
             return Verdict::Refused(match self.state.paused {
                 Some(_) => "the saga is called off already, and turns around once it is resumed".to_owned(),
                 None => format!("the saga is called off already: it waits for `{step}` to be decided"),
             });
         }
-        if let Some(index) = parked.and_then(|parked| self.definition.index_of(&parked.step)) {
-            self.leave_undecided(index);
-        }
+        self.leave_parked_undecided();
         self.call_off(CANCELLED, CANCELLED_DETAIL)
     }
 
-    /// Of a saga that was parked before its first step, because its input is too large for a context, and stays so: why nothing of it
-    /// can be sent.
     pub(super) fn cannot_begin(&self) -> Option<String> {
-        let parked = self.state.parked.as_ref()?;
-        let index = self.definition.index_of(&parked.step)?;
-        let is_idle = self.state.steps[index].status == Status::Idle;
-        is_idle.then(|| format!("the saga has not begun and cannot: {}. Cancel it", parked.why))
+        self.state.cannot_begin(self.definition)
+    }
+
+    /// Whether a step of the stage is out or waits, which being turned around at once would change.
+    fn is_undecided(&self, mut stage: std::ops::Range<usize>) -> bool {
+        stage.any(|index| {
+            matches!(
+                self.state.steps[index].status,
+                Status::Sent | Status::Retrying | Status::Pending | Status::Waiting | Status::Idle
+            )
+        })
     }
 
     fn no_way_back(&self) -> Option<Verdict> {
@@ -163,6 +168,9 @@ impl Run<'_> {
 
     /// Takes the parked step as settled by hand: done on the way forward, undone on the way back.
     pub(super) fn on_resolution(&mut self, step: &str, output: &Value) -> Verdict {
+        if let Some(why) = self.cannot_begin() {
+            return Verdict::Refused(why);
+        }
         let parked = self.state.parked.as_ref().filter(|parked| parked.step == step);
         let Some(index) = parked.and_then(|parked| self.definition.index_of(&parked.step)) else {
             return Verdict::Refused(format!("only a parked step can be resolved by hand, and `{step}` is not parked"));

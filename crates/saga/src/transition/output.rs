@@ -8,14 +8,24 @@
 use makegood_contracts::{command::Direction, reply::Outcome};
 use serde_json::Value;
 
-use super::Run;
+use super::{Run, Verdict};
 use crate::{
-    context::{self, bytes_of},
+    context::{self, entry_bytes},
     event::Event,
     state::Status,
 };
 
+/// How it is told that an output is not accepted. By this, which stands in the log, such a step is known to have taken effect.
+const OUTPUT_OF: &str = "the output of";
+
 impl Run<'_> {
+    /// Whether a step that needs an operator has said done, and only not well enough.
+    pub(super) fn has_taken_effect(&self, index: usize) -> bool {
+        let parked = self.state.parked.as_ref().filter(|_| self.is_parked(index)).map(|parked| &parked.why);
+        let why = parked.or(self.state.steps[index].needs_person.as_ref());
+        why.is_some_and(|why| why.starts_with(OUTPUT_OF))
+    }
+
     /// The failure that an output counts as which cannot be accepted from a step that is out; none for all else.
     pub(super) fn unacceptable(&self, event: &Event) -> Option<Event> {
         let Event::Replied { step, direction: Direction::Do, attempt, outcome: Outcome::Done { output } } = event
@@ -36,20 +46,42 @@ impl Run<'_> {
         })
     }
 
+    /// Takes up the output of a `done` that contradicts a refusal or a skipping, where there is none yet: the log has it, and the context
+    /// is the sum of the log. One that cannot be accepted is logged as nothing.
+    pub(super) fn keep_contradiction(&mut self, event: &Event, verdict: &Verdict) -> Option<Event> {
+        let Verdict::Conflict(_) = verdict else { return None };
+        let Event::Replied { step, direction: Direction::Do, attempt, outcome: Outcome::Done { output } } = event
+        else {
+            return None;
+        };
+        let index = self.definition.index_of(step)?;
+        if self.state.context.contains_key(step) {
+            return None;
+        }
+        let is_acceptable = self.acceptable(index, output).is_ok();
+        let kept = if is_acceptable { output.clone() } else { Value::Null };
+        self.state.context.add(step.clone(), kept);
+        (!is_acceptable).then(|| Event::Replied {
+            step: step.clone(),
+            direction: Direction::Do,
+            attempt: *attempt,
+            outcome: Outcome::done(),
+        })
+    }
+
     /// Whether an output may be merged into the context under the step's name.
     pub(super) fn acceptable(&self, index: usize, output: &Value) -> Result<(), String> {
-        if let Some(schema) = self.definition.command_at(index).and_then(|command| command.output.as_ref()) {
-            schema.check(output).map_err(|why| {
-                format!("the output of `{}` does not match its schema: {why}", self.definition.name_of(index))
-            })?;
+        if let Some(schema) = self.definition.output_at(index) {
+            let name = self.definition.name_of(index);
+            schema.check(output).map_err(|why| format!("{OUTPUT_OF} `{name}` does not match its schema: {why}"))?;
         }
-        // Nothing always fits: a saga whose input is too large must be able to end.
-        if output.is_null() {
+        // Nothing always fits, and so does what nobody reads any more: a saga whose input is too large must be able to end.
+        if output.is_null() || index == self.definition.steps.len() {
             return Ok(());
         }
-        let growth = self.definition.name_of(index).len() + bytes_of(output);
+        let growth = entry_bytes(self.definition.name_of(index), output);
         self.fits(growth)
-            .map_err(|why| format!("the output of `{}` has {growth} bytes: {why}", self.definition.name_of(index)))
+            .map_err(|why| format!("{OUTPUT_OF} `{}` has {growth} bytes: {why}", self.definition.name_of(index)))
     }
 
     /// What an operator says of an undo stands in the log, whose outputs are the context. The step's own output, where there
@@ -57,7 +89,7 @@ impl Run<'_> {
     pub(super) fn keep_beside(&mut self, index: usize, output: &Value) -> Result<(), String> {
         let step = self.definition.name_of(index);
         if !self.state.context.contains_key(step) {
-            self.fits(step.len() + bytes_of(output))?;
+            self.fits(entry_bytes(step, output))?;
             self.state.context.insert(step.to_owned(), output.clone());
         }
         Ok(())

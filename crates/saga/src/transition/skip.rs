@@ -1,9 +1,10 @@
 //! Going on without a step, and what happens when the step turns out to be done after all.
 //!
-//! A skipped step is not undone: nothing is known of it but that the saga goes on without it. If it was out and says
-//! done later, that is a conflict; the stand-in output stays, and from then on the step is undone like any other.
+//! A skipped step is not undone: nothing is known of it but that the saga goes on without it. One that has said done, with an
+//! output that was not accepted, is: its effect is known. If one that was out says done later, that is a conflict; the stand-in
+//! output stays, and from then on the step is undone like any other.
 
-use makegood_contracts::{command::Direction, reply::Outcome};
+use makegood_contracts::reply::Outcome;
 use serde_json::Value;
 
 use super::{Run, Verdict};
@@ -46,13 +47,24 @@ impl Run<'_> {
             | Status::Undone => return Verdict::Refused(format!("`{name}` is decided already")),
         }
         // Null stands for no output at all.
-        if !output.is_null()
-            && let Err(why) = self.acceptable(index, output)
-        {
-            return Verdict::Refused(why);
+        if output.is_null() {
+            if self.definition.counts_on(name) {
+                return Verdict::Refused(format!(
+                    "later steps read `$.{name}` and have nothing to put in its place: give the output that they read"
+                ));
+            }
+        } else {
+            if let Err(why) = self.acceptable(index, output) {
+                return Verdict::Refused(why);
+            }
+            self.state.context.insert(name.to_owned(), output.clone());
         }
-        self.complete(index, output.clone());
-        self.state.steps[index].status = Status::Skipped;
+        let has_taken_effect = self.has_taken_effect(index);
+        let step = &mut self.state.steps[index];
+        step.status = if has_taken_effect { Status::DoneAnyway } else { Status::Skipped };
+        step.due = None;
+        step.pending_until = None;
+        self.unpark(index);
         Verdict::Moved
     }
 
@@ -72,20 +84,6 @@ impl Run<'_> {
                 )
             }
             Outcome::Refused { .. } | Outcome::Pending { .. } | Outcome::Failed { .. } => Verdict::Ignored,
-        }
-    }
-
-    /// Answers that come after the saga's end are late repetitions, but for one: a step that was skipped and took effect
-    /// after all is nobody's any more, and that must be seen.
-    pub(super) fn reply_after_the_end(&self, name: &str, direction: Direction, outcome: &Outcome) -> Verdict {
-        let is_skipped = |index: usize| self.state.steps[index].status == Status::Skipped && self.was_sent(index);
-        match (direction, outcome) {
-            (Direction::Do, Outcome::Done { .. }) if self.definition.index_of(name).is_some_and(is_skipped) => {
-                Verdict::Unexpected(format!(
-                    "step `{name}` was skipped and says done after the saga's end: if it must not stand, undo it by hand"
-                ))
-            }
-            (Direction::Do | Direction::Undo, _) => Verdict::Ignored,
         }
     }
 }

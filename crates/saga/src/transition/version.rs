@@ -25,6 +25,9 @@ fn reason_against(from: &Definition, to: &Definition, state: &State) -> Option<S
         }
         Condition::Waiting | Condition::Paused | Condition::Parked => {}
     }
+    if let Some(why) = state.cannot_begin(from) {
+        return Some(why);
+    }
     if from.name == to.name && from.version == to.version {
         return Some(format!("the saga is on version {} already", to.version));
     }
@@ -33,6 +36,7 @@ fn reason_against(from: &Definition, to: &Definition, state: &State) -> Option<S
     }
     let mut reasons = reasons_against(from, to, &begun(from, state));
     reasons.extend(missed_outputs(from, to, state));
+    reasons.extend(misshapen_outputs(from, to, state));
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
@@ -52,6 +56,17 @@ fn missed_outputs(from: &Definition, to: &Definition, state: &State) -> Vec<Stri
         .filter(|name| is_sure(name) && to.counts_on(name))
         .map(|name| format!("`{name}` was skipped and has no output, and version {} counts on one", to.version))
         .collect()
+}
+
+/// Outputs that were kept, and do not look as they must in the other version, whose later steps rely on that.
+fn misshapen_outputs(from: &Definition, to: &Definition, state: &State) -> Vec<String> {
+    let misshapen = |index: usize| {
+        let name = from.name_of(index);
+        let schema = to.output_at(to.index_of(name)?)?;
+        let why = schema.check(state.context.get(name)?).err()?;
+        Some(format!("what `{name}` put out does not match its schema in version {}: {why}", to.version))
+    };
+    begun(from, state).into_iter().filter_map(misshapen).collect()
 }
 
 fn begun(from: &Definition, state: &State) -> Vec<usize> {

@@ -167,7 +167,7 @@ fn any_two_operators_events_leave_a_saga_that_ends() {
                 if let Some(parked) = play.state.parked.clone() {
                     assert_eq!(play.feed(&resolve(&parked.step)), Verdict::Moved);
                 }
-                play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}) });
+                play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}), by: None });
                 // Whatever is out is asked once more by a restart, and that is answered.
                 play.outbox.clear();
                 play.feed(&Event::Recovered);
@@ -335,6 +335,6 @@ fn a_retried_wait_lasts_as_long_once_more_unless_its_time_is_a_fact_that_has_pas
     assert_eq!(play.state.condition(), Condition::Parked, "there is no such time in the input");
     assert!(matches!(play.feed(&retry()), Verdict::Refused(_)));
     assert_eq!(play.state.condition(), Condition::Parked);
-    assert_eq!(play.feed(&Event::Signalled { signal: "go".into(), payload: json!({}) }), Verdict::Moved);
+    assert_eq!(play.feed(&Event::Signalled { signal: "go".into(), payload: json!({}), by: None }), Verdict::Moved);
     assert_eq!(play.state.condition(), Condition::Completed);
 }

@@ -31,7 +31,10 @@ fn a_wait_that_is_skipped_goes_on_and_its_signal_is_too_late() {
     let mut play = Play::with_signals(&definition, BTreeMap::new());
     play.run(done);
     assert_eq!(play.feed(&skip("consent", json!({"by": "phone"}))), Verdict::Moved);
-    assert_eq!(play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}) }), Verdict::Ignored);
+    assert_eq!(
+        play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}), by: None }),
+        Verdict::Ignored
+    );
     assert_eq!(play.state.context["consent"], json!({"by": "phone"}));
     play.run(done);
     assert_eq!(play.state.condition(), Condition::Completed);

@@ -68,9 +68,9 @@ fn a_saga_that_waits_is_paused_or_parked_goes_on_with_the_other_versions_steps()
             | Condition::Completed
             | Condition::Compensated => Verdict::Moved,
         };
-        play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}) });
+        play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}), by: None });
         play.run(done);
-        play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}) });
+        play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}), by: None });
         play.run(done);
         assert_eq!(play.state.condition(), Condition::Completed, "{condition:?}");
         let sent = play.commands(Direction::Do);
@@ -85,7 +85,7 @@ fn a_moved_saga_undoes_what_it_did_before_and_after_the_move() {
     play.run(done);
     play.state = moved(&old, &new, &play.state).expect("nothing speaks against it");
     play.definition = &new;
-    play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}) });
+    play.feed(&Event::Signalled { signal: "consent".into(), payload: json!({}), by: None });
     play.run(|send| if send.step == "charge" { Some(Outcome::refused("declined", "")) } else { done(send) });
     assert_eq!(play.state.condition(), Condition::Compensated);
     assert_eq!(play.commands(Direction::Undo), ["insure", "seat"]);

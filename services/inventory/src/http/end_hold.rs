@@ -35,7 +35,10 @@ pub(crate) struct EndHold {
 /// Books the goods out: they have left, or will. Only what is allocated is sold.
 #[utoipa::path(
     operation_id = "commit_hold", post, path = "/v1/admin/holds/{id}/commit", tag = "inventory", request_body = EndHold,
-    params(("id" = String, Path, description = "The checkout's id, or its saga's")),
+    params(
+        ("id" = String, Path, description = "The checkout's id, or its saga's"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters"),
+    ),
     responses(
         (status = 200, description = "It is committed, now or already", body = HoldJson),
         (status = 404, description = "The checkout holds and held nothing"),
@@ -54,7 +57,10 @@ pub(crate) async fn commit(
 /// Gives the goods back: they can be sold to others.
 #[utoipa::path(
     operation_id = "release_hold", post, path = "/v1/admin/holds/{id}/release", tag = "inventory", request_body = EndHold,
-    params(("id" = String, Path, description = "The checkout's id, or its saga's")),
+    params(
+        ("id" = String, Path, description = "The checkout's id, or its saga's"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters"),
+    ),
     responses(
         (status = 200, description = "It is released, now or already", body = HoldJson),
         (status = 404, description = "The checkout holds and held nothing"),

@@ -1,11 +1,16 @@
 //! Writing for a person: aligned columns, colour where there is a terminal, and nothing that a message could do to it.
 
-use std::io::{ErrorKind, Write as _};
+use std::{
+    io::{ErrorKind, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
+/// Whether anything was written to standard output: an error as JSON must not follow a document.
+static HAS_WRITTEN: AtomicBool = AtomicBool::new(false);
 /// Between two columns.
 const GAP: &str = "  ";
 
@@ -95,6 +100,7 @@ pub(crate) fn columns(rows: &[Vec<Styled>]) -> String {
 
 /// Standard output, with colours where it is a terminal and NO_COLOR does not forbid them.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    HAS_WRITTEN.store(true, Ordering::Relaxed);
     let mut out = anstream::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
@@ -102,6 +108,15 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         written => Ok(written?),
     }
+}
+
+pub(crate) fn has_written() -> bool {
+    HAS_WRITTEN.load(Ordering::Relaxed)
+}
+
+/// A line. What somebody else wrote into it cannot become another one.
+pub(crate) fn print_line(text: impl AsRef<str>) -> anyhow::Result<()> {
+    print(&format!("{}\n", tame(text.as_ref())))
 }
 
 /// A document for programs.

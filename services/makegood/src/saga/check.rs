@@ -11,7 +11,10 @@ use makegood_saga::definition::{COMMAND_FORM, Definition, Known, Place, Problem,
 use serde::Serialize;
 
 use super::known_commands::known;
-use crate::client::output::Output;
+use crate::client::{
+    output::Output,
+    terminal::{print_json, print_line},
+};
 
 /// Check definitions; exit code 1 if one cannot be used
 #[derive(Debug, clap::Args)]
@@ -76,8 +79,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.files.iter().map(|file| (file.display().to_string(), fs::read_to_string(file))).collect();
     let results = check_all(&files, known);
     match args.output {
-        Output::Table => results.iter().for_each(print),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&results)?),
+        Output::Table => results.iter().try_for_each(print)?,
+        Output::Json => print_json(&results)?,
     }
     let wrong = results.iter().filter(|result| !result.ok).count();
     if wrong > 0 {
@@ -130,13 +133,12 @@ fn check(file: String, yaml: &str, known: impl Fn(&str) -> Known) -> Checked {
     }
 }
 
-fn print(result: &Checked) {
+fn print(result: &Checked) -> Result<()> {
     if let Some(defined) = &result.definition {
-        println!("{}: {} v{}, {} steps, is sound", result.file, defined.saga, defined.version, defined.steps);
+        let Defined { saga, version, steps } = defined;
+        print_line(format!("{}: {saga} v{version}, {steps} steps, is sound", result.file))?;
     }
-    for problem in &result.problems {
-        println!("{}:{problem}", result.file);
-    }
+    result.problems.iter().try_for_each(|problem| print_line(format!("{}:{problem}", result.file)))
 }
 
 /// The commands of a list, each with its line.

@@ -5,6 +5,8 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result};
 use makegood_saga::{definition::Definition, draw};
 
+use crate::client::terminal::print;
+
 /// Draw a definition on standard output
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -30,9 +32,8 @@ enum Drawing {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let yaml = fs::read_to_string(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
     let definition = Definition::parse(&yaml).with_context(|| format!("{} cannot be used", args.file.display()))?;
-    match args.output {
-        Drawing::Svg => print!("{}", draw::svg(&definition, None)),
-        Drawing::Mermaid => print!("{}", draw::mermaid(&definition, None)),
-    }
-    Ok(())
+    print(&match args.output {
+        Drawing::Svg => draw::svg(&definition, None),
+        Drawing::Mermaid => draw::mermaid(&definition, None),
+    })
 }

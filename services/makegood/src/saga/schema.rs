@@ -3,6 +3,8 @@
 use anyhow::Result;
 use makegood_saga::definition::JSON_SCHEMA;
 
+use crate::client::terminal::print;
+
 /// Print the JSON Schema of definitions
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -14,6 +16,5 @@ Example:
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args) -> Result<()> {
-    print!("{JSON_SCHEMA}");
-    Ok(())
+    print(JSON_SCHEMA)
 }

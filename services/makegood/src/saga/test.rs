@@ -11,6 +11,8 @@ use makegood_saga::{
     rehearsal::{Rehearsal, Script, rehearse},
 };
 
+use crate::client::terminal::print_line;
+
 /// Run definitions against scripted replies, without a server; exit code 1 if an expectation is not met
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -70,13 +72,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let rehearsal = rehearse(&definition, case);
             played += 1;
             missed += usize::from(!rehearsal.misses.is_empty());
-            print(args, file, &case.case, &rehearsal);
+            print(args, file, &case.case, &rehearsal)?;
         }
     }
     if played == 0 {
         bail!("no case was played: the scripts have none{}", if args.case.is_some() { " of that name" } else { "" });
     }
-    println!("{} of {played} cases went as expected", played - missed);
+    print_line(format!("{} of {played} cases went as expected", played - missed))?;
     if missed > 0 {
         bail!("{missed} of {played} cases did not go as expected");
     }
@@ -92,20 +94,20 @@ fn read(file: &Path) -> Result<(Script, Definition)> {
     Ok((script, definition))
 }
 
-fn print(args: &Args, file: &Path, case: &str, rehearsal: &Rehearsal) {
+fn print(args: &Args, file: &Path, case: &str, rehearsal: &Rehearsal) -> Result<()> {
     let is_well = rehearsal.misses.is_empty();
     if args.quiet && is_well {
-        return;
+        return Ok(());
     }
-    println!("{} {}: {case}", if is_well { '✓' } else { '✗' }, file.display());
+    print_line(format!("{} {}: {case}", if is_well { '✓' } else { '✗' }, file.display()))?;
     for line in &rehearsal.timeline {
         match &line.input {
-            Some(input) if args.inputs => println!("  {line}  {input}"),
-            Some(_) | None => println!("  {line}"),
+            Some(input) if args.inputs => print_line(format!("  {line}  {input}"))?,
+            Some(_) | None => print_line(format!("  {line}"))?,
         }
     }
     for miss in &rehearsal.misses {
-        println!("  ✗ {miss}");
+        print_line(format!("  ✗ {miss}"))?;
     }
-    println!();
+    print_line("")
 }

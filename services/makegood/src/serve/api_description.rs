@@ -105,6 +105,34 @@ mod tests {
         }
     }
 
+    /// Roles are described apart and merged: of two schemas of one name the second would be lost.
+    #[test]
+    fn one_name_is_one_schema() {
+        let mut known = std::collections::HashMap::new();
+        for role in Role::ALL {
+            for (name, schema) in role.openapi().components.map(|components| components.schemas).unwrap_or_default() {
+                let schema = serde_json::to_value(schema).expect("serializes");
+                let first = known.entry(name.clone()).or_insert_with(|| (role, schema.clone()));
+                assert_eq!(first.1, schema, "{name}, of {} and of {}", first.0.name(), role.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_post_of_ours_names_its_key_and_no_parameter_contradicts_itself() {
+        let document = serde_json::to_value(describe(&Role::ALL)).expect("serializes");
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("operations") {
+                let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+                assert!(parameters.iter().all(|one| one["schema"].get("allOf").is_none()), "{method} {path}");
+                let has_key = parameters.iter().any(|one| one["name"] == "Idempotency-Key");
+                // What the outside world offers and sends knows other keys.
+                let is_ours = path.starts_with("/v1/");
+                assert!(has_key || !is_ours || method != "post" || path.contains("/callbacks/"), "{method} {path}");
+            }
+        }
+    }
+
     #[test]
     fn every_operation_has_a_name_of_its_own_and_every_answer_what_3_1_asks_for() {
         let document = serde_json::to_value(describe(&Role::ALL)).expect("serializes");

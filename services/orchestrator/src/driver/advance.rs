@@ -322,6 +322,10 @@ impl Working {
         self.is_from_cache && is_turned_away
     }
 
+    pub(crate) fn context_bytes(&self) -> usize {
+        self.instance.state.context.bytes()
+    }
+
     pub(crate) fn definition_name(&self) -> &str {
         &self.instance.definition.name
     }

@@ -66,7 +66,7 @@ pub(super) async fn park_start(worker: &Worker, start: &StartSaga, reason: Strin
     park(worker, &subject::command(START_SAGA), start, reason).await
 }
 
-/// Parks a reply that no saga, or no step of its saga, has asked for, and what belongs to a start that was parked just now: sent again
+/// Parks a reply that no saga, or no step of its saga, has asked for, a signal that its saga cannot take, and what belongs to a start that was parked just now: sent again
 /// without it, a saga would run that was called off. False when shutdown came first.
 pub(super) async fn park_if_senseless(
     worker: &Worker,
@@ -81,6 +81,9 @@ pub(super) async fn park_if_senseless(
             format!("a reply to step `{step}` of saga {saga_id}, which does not exist")
         }
         (Event::Replied { .. }, Some(Verdict::Unexpected(why))) => format!("a reply to saga {saga_id}: {why}"),
+        (Event::Signalled { signal, .. }, Some(Verdict::Unexpected(why) | Verdict::Refused(why))) => {
+            format!("the signal `{signal}` to saga {saga_id}: {why}")
+        }
         (_, Some(_) | None) => return true,
     };
     park_event(worker, saga_id, event, reason).await
@@ -97,7 +100,7 @@ async fn park_event(worker: &Worker, saga_id: Uuid, event: &Event, reason: Strin
             let reply = Reply { key: StepKey { saga_id, step, direction }, attempt, outcome };
             park(worker, &subject::reply(REPLY_PARTITION), &reply, reason).await
         }
-        Event::Signalled { signal, payload } => {
+        Event::Signalled { signal, payload, by: _ } => {
             park(worker, &subject::command(SIGNAL_SAGA), &SignalSaga { saga_id, signal, payload }, reason).await
         }
         Event::Cancelled { code, detail } => {

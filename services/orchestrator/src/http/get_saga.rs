@@ -31,7 +31,14 @@ use super::{
     Admin,
     list_sagas::{SagaSummary, SummaryRow, summary_columns},
 };
-use crate::{definitions::Definitions, every_saga::every_saga, ownership::owned_by, saga_cache::Instance, saga_store};
+use crate::{
+    definitions::Definitions,
+    every_saga::every_saga,
+    ownership::owned_by,
+    saga_cache::Instance,
+    saga_store,
+    trouble::{Entry, Sent, trouble},
+};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SagaDetail {
@@ -62,10 +69,14 @@ struct StepDetail {
     step: String,
     /// `service.verb_noun`; null for an await.
     command: Option<String>,
+    /// The signal that an await waits for; null for a command.
+    signal: Option<String>,
     compensate: Option<String>,
     /// Once it is asked for, there is no way back: the saga can only go on.
     pivot: bool,
     status: String,
+    /// Whether it is parked, or will be as soon as the parked member of its group has been settled.
+    needs_operator: bool,
     attempts: u32,
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>)]
@@ -105,7 +116,10 @@ pub(crate) async fn get_saga(
 ) -> Result<Response, Problem> {
     caller.require(Scope::Admin)?;
     let uuid = super::saga_id::parse(&id)?;
-    let mut conn = admin.http.db.acquire().await?;
+    let definitions = admin.definitions.current().await?;
+    let mut tx = admin.http.db.begin().await?;
+    // One look: a saga that moves meanwhile would else be told with a timeline that is ahead of its revision.
+    sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
     let row: Option<SummaryRow> = sqlx::query_as(concat!(
         "select ",
         summary_columns!(),
@@ -117,17 +131,20 @@ pub(crate) async fn get_saga(
     .bind(uuid)
     .bind(caller.account.id)
     .bind(caller.account.livemode)
-    .fetch_optional(&mut *conn)
+    .fetch_optional(&mut *tx)
     .await?;
     let row = row.ok_or_else(|| admin.retention.no_saga(&id))?;
-    let definitions = admin.definitions.current().await?;
-    let instance = saga_store::load(&mut conn, &definitions, &[uuid]).await?.remove(&uuid);
+    let instance = saga_store::load(&mut tx, &definitions, &[uuid]).await?.remove(&uuid);
     let instance = instance.ok_or_else(|| admin.retention.no_saga(&id))?;
-    let log = read_log(&mut conn, uuid).await?;
-    drop(conn);
+    let log = read_log(&mut tx, uuid).await?;
+    tx.commit().await?;
     let etag = entity_tag::of(row.revision.into());
+    let mut saga = SagaSummary::from(row);
+    saga.trouble = Some(log.iter().rev().map(|row| Entry { event: &row.event, sent: &row.sent }))
+        .filter(|_| saga.is_at_work())
+        .and_then(trouble);
     let detail = SagaDetail {
-        saga: row.into(),
+        saga,
         traceparent: instance.traceparent.clone(),
         called_off: called_off(&instance.state),
         steps: steps(&instance.definition, &instance.state),
@@ -147,13 +164,6 @@ struct LogRow {
     at: OffsetDateTime,
     event: Event,
     sent: Vec<Sent>,
-}
-
-#[derive(serde::Deserialize)]
-struct Sent {
-    step: String,
-    direction: Direction,
-    attempt: u32,
 }
 
 async fn read_log(conn: &mut sqlx::PgConnection, id: Uuid) -> Result<Vec<LogRow>, sqlx::Error> {
@@ -181,12 +191,11 @@ fn steps(definition: &Definition, state: &SagaState) -> Vec<StepDetail> {
         .map(|(index, step)| StepDetail {
             step: definition.name_of(index).to_owned(),
             command: definition.command_at(index).map(|command| command.command.clone()),
+            signal: definition.signal_at(index).map(str::to_owned),
             compensate: definition.command_at(index).and_then(|command| command.compensate.clone()),
             pivot: definition.pivot == Some(index),
-            status: serde_json::to_value(step.status)
-                .ok()
-                .and_then(|status| status.as_str().map(str::to_owned))
-                .unwrap_or_default(),
+            status: step.status.as_str().to_owned(),
+            needs_operator: state.is_for_a_person(definition, index),
             attempts: step.attempt,
             due: step.due,
         })
@@ -221,7 +230,7 @@ fn timeline(definitions: &Definitions, instance: &Instance, log: Vec<LogRow>) ->
         if let Some((_, to)) = moved(&row.event) {
             pin(&mut then, to);
         }
-        saga_store::learn(&mut then.state.context, row.event.clone());
+        then.state.context.learn(row.event.clone());
         is_paused =
             matches!(row.event, Event::Paused { .. }) || is_paused && !matches!(row.event, Event::Resumed { .. });
         let mut sent =

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::Admin;
+use super::{Admin, start_saga::START};
 use crate::operation::Operation;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -24,7 +24,7 @@ pub(crate) struct ListAudit {
     saga: Option<String>,
     /// As it stands in the rows: the first characters of the key and its name.
     actor: Option<String>,
-    /// retry, skip, compensate, resolve, pause, resume, cancel, signal or move.
+    /// start, retry, skip, compensate, resolve, pause, resume, cancel, signal or move.
     action: Option<String>,
     /// `blk_…`: what one bulk operation did.
     bulk_operation: Option<String>,
@@ -54,6 +54,7 @@ struct AuditEntry {
     actor: String,
     action: String,
     saga: String,
+    /// Empty of a start for which none was given.
     reason: String,
     /// The event as it stands in the saga's timeline.
     detail: Option<Value>,
@@ -101,8 +102,9 @@ pub(crate) async fn list_audit(
     Query(query): Query<ListAudit>,
 ) -> Result<Json<AuditPage>, Problem> {
     caller.require(Scope::Admin)?;
-    if let Some(action) = query.action.as_deref().filter(|action| !Operation::ACTIONS.contains(action)) {
-        let known = Operation::ACTIONS.join(", ");
+    let is_known = |action: &str| action == START || Operation::ACTIONS.contains(&action);
+    if let Some(action) = query.action.as_deref().filter(|action| !is_known(action)) {
+        let known = [&[START][..], &Operation::ACTIONS].concat().join(", ");
         return Err(Problem::invalid("/action", format!("`{action}` is nothing that operators do: {known}")));
     }
     let mut tx = admin.http.db.begin().await?;

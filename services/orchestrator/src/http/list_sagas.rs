@@ -20,6 +20,7 @@ use super::Admin;
 use crate::{
     every_saga::every_saga,
     saga_filter::{SagaFilter, Senseless, matches_filter},
+    trouble::{self, Trouble},
 };
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -68,6 +69,8 @@ pub(crate) struct SagaSummary {
     pub(super) step: Option<String>,
     /// Why it was undone, or why it is parked.
     pub(super) reason: Option<Value>,
+    /// What keeps a live saga at its step, which is neither parked nor paused; null where nothing is known to be wrong.
+    pub(super) trouble: Option<Trouble>,
     pub(super) revision: i32,
     /// Since it began; of one that has ended, how long it took.
     pub(super) age_seconds: i64,
@@ -127,6 +130,13 @@ impl ListSagas {
     }
 }
 
+impl SagaSummary {
+    /// Whether it goes on by itself.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.finished_at.is_none() && !matches!(self.state.as_str(), "parked" | "paused")
+    }
+}
+
 impl From<SummaryRow> for SagaSummary {
     fn from(row: SummaryRow) -> Self {
         Self {
@@ -138,6 +148,7 @@ impl From<SummaryRow> for SagaSummary {
             state: row.state,
             step: row.step,
             reason: row.reason,
+            trouble: None,
             revision: row.revision,
             age_seconds: row.age_seconds,
             step_seconds: row.step_seconds,
@@ -166,7 +177,24 @@ pub(crate) async fn list_sagas(
     let arguments = filter.arguments(caller.account, &definitions)?;
     let mut rows = select(&admin.http.db, arguments, after, query.limit.rows_to_read()).await?;
     let next = query.limit.cut(&mut rows, |last| SagaId::from_uuid(last.id).to_string());
-    Ok(Json(SagaPage { data: rows.into_iter().map(SagaSummary::from).collect(), next }))
+    let mut data: Vec<SagaSummary> = rows.into_iter().map(SagaSummary::from).collect();
+    tell_trouble(&admin.http.db, &mut data).await?;
+    Ok(Json(SagaPage { data, next }))
+}
+
+/// Of those that are at work; why the others stand, their reason says.
+async fn tell_trouble(db: &sqlx::PgPool, sagas: &mut [SagaSummary]) -> anyhow::Result<()> {
+    let at_work = |saga: &SagaSummary| saga.is_at_work().then(|| saga.id.parse::<SagaId>().ok()).flatten();
+    let ids: Vec<Uuid> = sagas.iter().filter_map(at_work).map(|id| id.uuid()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut conn = db.acquire().await?;
+    let mut troubles = trouble::of_sagas(&mut conn, &ids).await?;
+    for saga in sagas {
+        saga.trouble = at_work(saga).and_then(|id| troubles.remove(&id.uuid()));
+    }
+    Ok(())
 }
 
 async fn select(

@@ -1,15 +1,16 @@
 //! `POST /v1/admin/sagas`: starts a saga of any definition, once for each id.
 //!
-//! The saga, its first log row and the answer are one transaction; its first commands are published afterwards. Dying in
+//! The saga, its first log row, its audit row and the answer are one transaction; its first commands are published afterwards. Dying in
 //! between costs a step's timeout, nothing else.
 
 use std::sync::{Arc, Mutex};
 
 use axum::{extract::State, response::Response};
 use makegood_chassis::{
-    auth::Scope,
+    auth::{Caller, Scope},
     http::TraceParent,
     idempotency::{self, Answer, Post},
+    operator_reason::checked_reason,
     problem::Problem,
 };
 use makegood_contracts::{
@@ -17,7 +18,7 @@ use makegood_contracts::{
     id::SagaId,
     orchestrator::{MAX_SEARCHED, StartSaga, is_searchable},
 };
-use makegood_saga::{event::Event, state::State as SagaState};
+use makegood_saga::{context, event::Event, state::State as SagaState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
@@ -34,6 +35,9 @@ const BEGUN_OTHERWISE: &[(&str, &str)] = &[
     ("cancel-order", "POST /v1/orders/{id}/cancel"),
     ("return-order", "POST /v1/orders/{id}/returns"),
 ];
+
+/// What a start is called in the audit.
+pub(super) const START: &str = "start";
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +59,9 @@ pub(crate) struct NewSaga {
     #[serde(default)]
     #[schema(value_type = Object)]
     input: Map<String, Value>,
+    /// Why, for whoever reads the audit: 1 to 1,000 characters.
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// The saga as it stands now.
@@ -84,7 +91,9 @@ pub(crate) async fn start_saga(
     if post.body.id.is_none() {
         post.required_claim()?;
     }
+    let reason = post.body.reason.as_deref().map(checked_reason).transpose()?.unwrap_or_default();
     let start = checked(post.body, post.caller.account, traceparent)?;
+    let caller = post.caller.clone();
     let definitions = admin.definitions.current().await?;
     let to_send = Arc::new(Mutex::new(Outgoing::default()));
     let sent = Arc::clone(&to_send);
@@ -92,6 +101,9 @@ pub(crate) async fn start_saga(
     let answer = idempotency::once(&admin.http.db, post.claim.as_ref(), move |tx| {
         Box::pin(async move {
             let (answer, outgoing) = insert(tx, &definitions, &start, clock.now()).await?;
+            if answer.status == http::StatusCode::CREATED.as_u16() {
+                audit(tx, start.saga_id, &caller, &reason).await?;
+            }
             if let Ok(mut to_send) = sent.lock() {
                 *to_send = outgoing;
             }
@@ -165,6 +177,14 @@ async fn insert(
         traceparent: start.traceparent.clone(),
         wake_at: None,
     });
+    let bytes = working.context_bytes();
+    if bytes > context::LIMIT {
+        let detail = format!(
+            "it makes a context of {bytes} bytes, and {} are allowed: send an id of what is large",
+            context::LIMIT
+        );
+        return Err(Problem::invalid("/input", detail));
+    }
     working.apply(&Event::Started, now)?;
     let (one, outgoing) = working.into_move(start.saga_id);
     let first = one.log.first().ok_or_else(|| anyhow::anyhow!("a start that was not logged"))?;
@@ -189,6 +209,24 @@ async fn insert(
     let shown = stored.shown(start.saga_id);
     let at = format!("/v1/admin/sagas/{}", shown.id);
     Ok((Answer::json(status, &shown)?.at(at), if is_new { outgoing } else { Outgoing::default() }))
+}
+
+async fn audit(tx: &mut PgConnection, id: Uuid, caller: &Caller, reason: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        r"insert into audit (id, actor, action, saga_id, reason, detail, account_id, livemode)
+          values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(Uuid::now_v7())
+    .bind(&caller.actor)
+    .bind(START)
+    .bind(id)
+    .bind(reason)
+    .bind(sqlx::types::Json(Event::Started))
+    .bind(caller.account.id)
+    .bind(caller.account.livemode)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 #[derive(sqlx::FromRow)]

@@ -153,7 +153,7 @@ impl Shop {
 
     async fn completed(&mut self) -> Uuid {
         let id = self.waiting().await;
-        self.feed(id, Event::Signalled { signal: "consent".into(), payload: json!({}) }).await;
+        self.feed(id, Event::Signalled { signal: "consent".into(), payload: json!({}), by: None }).await;
         self.done(id, "room").await;
         self.done(id, "charge").await;
         id

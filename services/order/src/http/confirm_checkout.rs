@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{Shared, respond};
 use crate::{
     checkout::{self, Confirming, Status},
-    checkout_answer::{self, OpenedCheckout},
+    checkout_answer,
     checkout_row::{CheckoutRow, checkout_columns},
     payment_method::PaymentMethod,
     saga_message::{self, SagaMessages},
@@ -55,7 +55,7 @@ struct Found {
     ),
     request_body = ConfirmCheckout,
     responses(
-        (status = 202, description = "Confirmed; payment is under way", body = OpenedCheckout),
+        (status = 202, description = "Confirmed; payment is under way; or the buyer must act, then as it is read", body = super::open_checkout::CheckoutAnswer),
         (status = 200, description = "Decided while the caller waited", body = super::checkout_json::CheckoutJson),
         (status = 409, description = "`checkout-not-open` or `checkout-expired`"),
     )

@@ -21,7 +21,7 @@ use makegood_contracts::{account::Account, id::CheckoutId};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Shared, respond};
+use super::{Shared, checkout_json::CheckoutJson, respond};
 use crate::{
     checkout::Status,
     checkout_accepting::{Accepted, Request},
@@ -29,6 +29,15 @@ use crate::{
     checkout_row::{self, CheckoutRow},
 };
 use request::OpenCheckout;
+
+/// As it was opened, or as it is read once it has gone on.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it stands for two answers in the description alone")]
+pub(super) enum CheckoutAnswer {
+    Opened(OpenedCheckout),
+    Read(CheckoutJson),
+}
 
 /// How long a caller waits for the opening. Past it the checkout goes on by itself and the caller asks for it later.
 const OPENING_LIMIT: Duration = Duration::from_secs(20);
@@ -47,8 +56,8 @@ const OPENING_LIMIT: Duration = Duration::from_secs(20);
     ),
     request_body = OpenCheckout,
     responses(
-        (status = 201, description = "Open; or decided while the caller waited, then as it is read", body = OpenedCheckout),
-        (status = 202, description = "Confirmed, or not open yet", body = OpenedCheckout),
+        (status = 201, description = "Open; or decided while the caller waited, then as it is read", body = CheckoutAnswer),
+        (status = 202, description = "Confirmed, or not open yet; or the buyer must act, then as it is read", body = CheckoutAnswer),
         (status = 404, description = "There is no such cart of this account"),
         (status = 409, description = "Refused, such as `out-of-stock` or `cart-changed`"),
         (status = 422, description = "`invalid-request`, or `idempotency-key-reused` with another request"),

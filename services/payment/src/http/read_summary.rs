@@ -24,6 +24,7 @@ pub(super) struct Filter {
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = LedgerSummary)]
 pub(super) struct Summary {
     /// Payments of which something was captured.
     orders: i64,

@@ -35,6 +35,7 @@ pub(super) struct VoidIntent {
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = IntentVoid)]
 struct Void {
     /// The request to the provider, as it is shown with the payment.
     #[schema(value_type = String, format = "uuid")]
@@ -117,6 +118,10 @@ fn ensure_voidable(state: intent::State, is_authorizing: bool, is_capturing: boo
         | intent::State::Processing
         | intent::State::RequiresAction
         | intent::State::RequiresCapture => match (is_authorizing, is_capturing) {
+            (true, _) if state == intent::State::RequiresAction => (
+                "authorization-undecided",
+                "Its buyer is asked to authenticate: cancel the checkout, or its saga, which ends the payment too.".to_owned(),
+            ),
             (true, _) => (
                 "authorization-undecided",
                 "Its authorization is undecided, and the provider is being asked: void it once it is decided, which takes a minute at most."

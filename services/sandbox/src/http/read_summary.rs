@@ -21,6 +21,7 @@ pub(super) struct Filter {
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BooksSummary)]
 pub(super) struct Summary {
     /// Charges of which something was captured.
     orders: i64,

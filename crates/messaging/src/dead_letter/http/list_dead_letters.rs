@@ -28,9 +28,9 @@ enum Which {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListDeadLetters {
-    /// `open`, `resolved` or `all`.
+    /// `open`, `resolved` or `all`; `open` unless it is said.
     #[serde(default)]
-    #[param(inline, default = "open")]
+    #[param(inline)]
     state: Which,
     /// The subject in full, such as `cmd.inventory.hold_stock.v1`.
     subject: Option<String>,

@@ -13,7 +13,7 @@ impl Check<'_> {
                     self.root(when.place, root);
                 }
                 if !self.is_released {
-                    for problem in parsed.ambiguities() {
+                    for problem in parsed.objections() {
                         self.complain(when.place, format!("`when`: {problem}"));
                     }
                 }
@@ -39,7 +39,7 @@ impl Check<'_> {
     pub(super) fn field(&mut self, name: &str, value: &At<Value>) -> Option<input::Field> {
         match input::Field::parse(name, &value.value) {
             Ok(field) => {
-                if let Some(problem) = field.ambiguity().filter(|_| !self.is_released) {
+                if let Some(problem) = field.objection().filter(|_| !self.is_released) {
                     self.complain(value.place, format!("`{name}`: {problem}"));
                 }
                 let root = field.root();

@@ -16,7 +16,7 @@ use crate::client::output::Output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args<O: Operation> {
-    /// The saga: its id (sga_…), its checkout's (chk_…), or its order's (ord_…)
+    /// The saga: its id (sga_…), its checkout's, cancellation's or return's (chk_…, cnl_…, ret_…), or its order's (ord_…)
     saga: String,
     #[command(flatten)]
     operation: O,
@@ -46,7 +46,7 @@ pub(super) async fn run<O: Operation>(args: Args<O>) -> anyhow::Result<()> {
     let answer = answer.map_err(|error| explained(error, &before))?;
     match args.output {
         Output::Json => print_json(&answer),
-        Output::Table => print(&told(&before, O::DONE, &read(answer)?)),
+        Output::Table => print(&told::<O>(&before, &read(answer)?)),
     }
 }
 
@@ -67,8 +67,15 @@ fn explained(error: anyhow::Error, before: &Summary) -> anyhow::Error {
     anyhow::anyhow!("{refusal}\n{hint}")
 }
 
-fn told(before: &Summary, done: &str, after: &Moved) -> String {
-    let done = if after.revision == before.revision { "nothing has changed: it had that already" } else { done };
+fn told<O: Operation>(before: &Summary, after: &Moved) -> String {
+    let done = match after.state.as_str() {
+        _ if after.revision == before.revision => "nothing has changed: it had that already",
+        // Decided, and not begun: a paused saga sends nothing.
+        "paused" if matches!(O::ACTION, "compensate" | "cancel") => {
+            "noted: it is paused, and is undone once it is resumed"
+        }
+        _ => O::DONE,
+    };
     let step = after.step.as_deref().map(|step| format!(" at {step}")).unwrap_or_default();
     format!(
         "{} ({} v{}, {}): {done}\n  was {}, revision {}\n  is  {}{step}, revision {}\n",

@@ -29,19 +29,36 @@ pub(super) fn advice(saga: &Detail) -> Vec<Advice> {
     let mut offers = match saga.saga.state.as_str() {
         "completed" => return vec![Advice::just("Nothing: it has ended, and all of it was done.")],
         "compensated" => return vec![Advice::just("Nothing: it has ended, and all that it did was made good.")],
+        "parked" if step.is_some_and(|step| step.status == "idle") => {
+            return vec![Advice::run(
+                "It cannot begin: it is let go, and nothing of it was done",
+                command("cancel", id, ""),
+            )];
+        }
         "parked" => parked(id, step, why),
+        "paused" if saga.called_off.is_some() => {
+            return vec![Advice::run(
+                "What it did should be made good now: it is called off",
+                command("resume", id, ""),
+            )];
+        }
         "paused" => vec![Advice::run("It should go on where it was", command("resume", id, ""))],
         "waiting" => waiting(id, &saga.saga.definition, step),
         "compensating" => asked(id, step, "It is being made good, and asks again by itself"),
         "running" | "finishing" => asked(id, step, "It is under way, and asks again by itself"),
         _ => vec![Advice::just("This makegood does not know the state: its release is older than the deployment's.")],
     };
-    if saga.called_off.is_some() {
+    if let Some(reason) = &saga.called_off {
+        offers.insert(
+            0,
+            Advice::just(format!("It is called off ({}), and turns around once this is decided.", reason.told())),
+        );
         // Going on without the step leads back as well, and not on.
         offers
             .retain(|offer| !offer.command.as_deref().is_some_and(|command| command.starts_with("makegood saga skip")));
     }
-    if !saga.has_reached_its_pivot() && !saga.is_on_its_way_back() && saga.saga.state != "compensating" {
+    let can_turn = saga.saga.state != "compensating" && !saga.is_at_its_end() && saga.called_off.is_none();
+    if can_turn && !saga.has_reached_its_pivot() && !saga.is_on_its_way_back() {
         offers.push(Advice::run("It should not go on: what it did is made good", command("compensate", id, "")));
     }
     offers
@@ -71,11 +88,15 @@ fn parked(id: &str, step: Option<&Step>, why: &str) -> Vec<Advice> {
         return vec![
             Advice::run(
                 "You know what it waits for",
-                command("signal", id, &format!("{} --payload '{{…}}'", step.step)),
+                command("signal", id, &format!("{} --payload '{{…}}'", signal_of(step))),
             ),
             Advice::run(
                 "It should wait for as long again (not possible where its deadline is a point in time)",
                 command("retry", id, ""),
+            ),
+            Advice::run(
+                format!("It can do without {}", step.step),
+                command("skip", id, &format!("{on_step} --step-output '{{…}}'")),
             ),
         ];
     }
@@ -130,7 +151,7 @@ fn waiting(id: &str, definition: &str, step: Option<&Step>) -> Vec<Advice> {
             Advice::just("Nothing: it waits for somebody outside, and decides by itself at its deadline."),
             Advice::run(
                 "You speak for whoever it waits for",
-                command("signal", id, &format!("{} --payload '{{…}}'", step.step)),
+                command("signal", id, &format!("{} --payload '{{…}}'", signal_of(step))),
             ),
         ],
         Some(step) => vec![
@@ -149,10 +170,16 @@ fn asked(id: &str, step: Option<&Step>, nothing: &str) -> Vec<Advice> {
     let who = step.map_or_else(|| "its participant".to_owned(), participant);
     vec![
         Advice::just(format!(
-            "Nothing: {nothing}. If it stays here, look at {who}: does it run, what does its log say?"
+            "Nothing: {nothing}. If it stays here, look at {who}: does it run, what does its log say? What it answers may be \
+             unreadable too: makegood dead-letters ls"
         )),
         Advice::run("It should be asked again at once".to_owned(), command("retry", id, "")),
     ]
+}
+
+/// The signal that an await waits for. A deployment that does not tell it is older than this build; most steps are called like their signal.
+fn signal_of(step: &Step) -> &str {
+    step.signal.as_deref().unwrap_or(&step.step)
 }
 
 fn is_being_undone(step: &Step) -> bool {
@@ -232,6 +259,20 @@ mod tests {
     }
 
     #[test]
+    fn a_saga_that_is_called_off_or_cannot_begin_has_one_way() {
+        let step = json!([{"step": "pay", "command": "bank.pay", "status": "done", "attempts": 1}, {"step": "go", "command": "x.go", "status": "idle", "attempts": 0}]);
+        let mut paused = saga("paused", Some("go"), step.clone());
+        paused.called_off =
+            serde_json::from_value(json!({"code": "cancelled", "detail": "by hand"})).expect("a reason");
+        assert_eq!(commands(&paused), ["makegood saga resume sga_1 --reason \"…\""]);
+        assert!(advice(&paused)[0].when.contains("made good"));
+        assert_eq!(commands(&saga("parked", Some("go"), step)), ["makegood saga cancel sga_1 --reason \"…\""]);
+        let ending = json!([{"step": "pay", "command": "bank.pay", "status": "done", "attempts": 1}, {"step": "finally", "command": "x.end", "status": "sent", "attempts": 9}]);
+        let commands_of = commands(&saga("parked", Some("finally"), ending));
+        assert!(commands_of.iter().all(|command| !command.contains("compensate")), "{commands_of:?}");
+    }
+
+    #[test]
     fn from_the_pivot_on_nothing_is_turned_around() {
         let step = json!([{"step": "pay", "command": "bank.pay", "pivot": true, "status": "sent", "attempts": 2}]);
         let saga = saga("running", Some("pay"), step);
@@ -243,6 +284,8 @@ mod tests {
         let step = json!([{"step": "go", "command": null, "compensate": null, "status": "waiting", "attempts": 0}]);
         let waiting = saga("waiting", Some("go"), step);
         assert_eq!(commands(&waiting)[0], "makegood saga signal sga_1 go --payload '{…}' --reason \"…\"");
+        let step = json!([{"step": "go", "command": null, "signal": "green", "status": "waiting", "attempts": 0}]);
+        assert!(commands(&saga("waiting", Some("go"), step))[0].starts_with("makegood saga signal sga_1 green "));
         assert!(commands(&saga("completed", None, json!([]))).is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! shown as they come.
 
 use makegood_contracts::{command::Direction, reply::Outcome};
+use makegood_saga::definition::FINALLY;
 use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -19,6 +20,8 @@ pub(super) struct Summary {
     pub(super) state: String,
     pub(super) step: Option<String>,
     pub(super) reason: Option<Reason>,
+    #[serde(default)]
+    pub(super) trouble: Option<Trouble>,
     pub(super) revision: i64,
     pub(super) age_seconds: i64,
     #[serde(with = "time::serde::rfc3339")]
@@ -38,11 +41,37 @@ pub(super) struct Reason {
     pub(super) detail: String,
 }
 
+/// What keeps a saga at its step that is at work.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Trouble {
+    pub(super) step: String,
+    pub(super) kind: String,
+    pub(super) detail: String,
+    pub(super) attempt: u32,
+    pub(super) is_undo: bool,
+}
+
+impl Trouble {
+    /// In a line.
+    pub(super) fn told(&self) -> String {
+        let Self { step, kind, detail, attempt, is_undo } = self;
+        let what = if *is_undo { format!("undoing {step}") } else { step.clone() };
+        match kind.as_str() {
+            "failing" => format!("{what} fails: {detail} (attempt {attempt})"),
+            "silent" => format!("{what}: no answer so far, asked {attempt} times"),
+            "pending" => format!("{what} is pending: {detail}"),
+            kind => format!("{what}: {kind}: {detail}"),
+        }
+    }
+}
+
 impl Reason {
     /// The reason in a line. That it is parked or paused, its state says already.
     pub(super) fn told(&self) -> String {
         match self.code.as_str() {
             "parked" | "paused" => self.detail.clone(),
+            code if self.detail.is_empty() => code.to_owned(),
             code => format!("{code}: {}", self.detail),
         }
     }
@@ -51,6 +80,14 @@ impl Reason {
 impl Summary {
     pub(super) fn has_ended(&self) -> bool {
         self.finished_at.is_some()
+    }
+
+    /// Why it stands, was turned around, or takes long; empty where there is nothing to say.
+    pub(super) fn why(&self) -> String {
+        // What keeps it comes first: lists have room for little.
+        let trouble = self.trouble.as_ref().map(Trouble::told);
+        let reason = self.reason.as_ref().map(Reason::told);
+        trouble.into_iter().chain(reason).collect::<Vec<_>>().join("; ")
     }
 
     /// `parked at capture_payment`, or `completed`.
@@ -86,6 +123,11 @@ impl Detail {
         self.steps.iter().any(|step| matches!(step.status.as_str(), "undoing" | "undo_retrying" | "undone"))
     }
 
+    /// Whether every step is decided, and only `finally` is left.
+    pub(super) fn is_at_its_end(&self) -> bool {
+        self.saga.step.as_deref() == Some(FINALLY)
+    }
+
     /// Whether the step from which there is no way back was asked for.
     pub(super) fn has_reached_its_pivot(&self) -> bool {
         self.steps.iter().any(|step| step.pivot && !matches!(step.status.as_str(), "idle" | "refused"))
@@ -96,10 +138,16 @@ impl Detail {
 pub(super) struct Step {
     pub(super) step: String,
     pub(super) command: Option<String>,
+    /// What an await waits for.
+    #[serde(default)]
+    pub(super) signal: Option<String>,
     pub(super) compensate: Option<String>,
     #[serde(default)]
     pub(super) pivot: bool,
     pub(super) status: String,
+    /// It is parked, or will be once its sibling has been settled.
+    #[serde(default)]
+    pub(super) needs_operator: bool,
     pub(super) attempts: u32,
     #[serde(with = "time::serde::rfc3339::option", default)]
     pub(super) due: Option<OffsetDateTime>,
@@ -140,6 +188,8 @@ pub(super) enum Event {
         signal: String,
         #[serde(default)]
         payload: Value,
+        #[serde(default)]
+        by: Option<ByHand>,
     },
     Cancelled {
         code: String,
@@ -196,6 +246,12 @@ pub(super) struct BulkOperation {
     pub(super) refused: u64,
     #[serde(default)]
     pub(super) failed: u64,
+    #[serde(default)]
+    pub(super) actor: String,
+    #[serde(default)]
+    pub(super) reason: String,
+    #[serde(with = "time::serde::rfc3339::option", default)]
+    pub(super) created_at: Option<OffsetDateTime>,
     /// The first sagas that it was not done to; a list leaves them out.
     #[serde(default)]
     pub(super) not_done: Vec<NotDone>,

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// What this operator did, as the column OPERATOR has it
     #[arg(long)]
     actor: Option<String>,
-    /// What was done so: retry, skip, compensate, resolve, pause, resume, cancel, signal or move
+    /// What was done so: start, retry, skip, compensate, resolve, pause, resume, cancel, signal or move
     #[arg(long)]
     action: Option<String>,
     /// What this bulk operation did, blk_…

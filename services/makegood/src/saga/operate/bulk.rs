@@ -19,6 +19,11 @@ use super::{
 };
 use crate::{client::output::Output, progress, usage::Usage};
 
+const TITLES: [&str; 10] =
+    ["OPERATION", "BEGAN (UTC)", "ACTION", "STATE", "MATCH", "DONE", "REFUSED", "FAILED", "OPERATOR", "BECAUSE"];
+const SECONDS: &[time::format_description::BorrowedFormatItem<'static>] =
+    time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+
 pub(super) const EXAMPLES: &str = "\
 Examples:
   makegood saga bulk retry --state parked --step capture_payment --reason \"the bank is back\"
@@ -256,7 +261,7 @@ async fn ls(list: List) -> anyhow::Result<()> {
         Output::Table if rows.is_empty() => progress::say("there was no bulk operation"),
         Output::Table => {
             let operations = rows.into_iter().map(read).collect::<anyhow::Result<Vec<BulkOperation>>>()?;
-            print(&table(&operations))?;
+            print(&table(&operations)?)?;
         }
     }
     if more {
@@ -268,34 +273,37 @@ async fn ls(list: List) -> anyhow::Result<()> {
 fn show(answer: Value, output: Output) -> anyhow::Result<()> {
     match output {
         Output::Json => print_json(&answer),
-        Output::Table => print(&told(&read(answer)?)),
+        Output::Table => print(&told(&read(answer)?)?),
     }
 }
 
 /// One operation, and the first sagas that it was not done to.
-fn told(operation: &BulkOperation) -> String {
-    let mut text = table(std::slice::from_ref(operation));
+fn told(operation: &BulkOperation) -> anyhow::Result<String> {
+    let mut text = table(std::slice::from_ref(operation))?;
     let rows = operation.not_done.iter().map(|NotDone { saga, outcome, detail }| {
         vec![Styled::plain(saga), Styled::plain(outcome), Styled::plain(detail)]
     });
     text.push_str(&columns(&rows.collect::<Vec<_>>()));
-    text
+    Ok(text)
 }
 
-fn table(operations: &[BulkOperation]) -> String {
-    let mut rows =
-        vec![["OPERATION", "ACTION", "STATE", "MATCH", "DONE", "REFUSED", "FAILED"].map(Styled::bold).to_vec()];
-    rows.extend(operations.iter().map(|operation| {
+fn table(operations: &[BulkOperation]) -> anyhow::Result<String> {
+    let mut rows = vec![TITLES.map(Styled::bold).to_vec()];
+    for operation in operations {
         let number = |number: u64| Styled::plain(number.to_string());
-        vec![
+        let began = operation.created_at.map(|at| at.to_offset(time::UtcOffset::UTC).format(SECONDS)).transpose()?;
+        rows.push(vec![
             Styled::plain(&operation.id),
+            Styled::plain(began.unwrap_or_default()),
             Styled::plain(&operation.action),
             Styled::state(&operation.state),
             number(operation.matches),
             number(operation.done),
             number(operation.refused),
             number(operation.failed),
-        ]
-    }));
-    columns(&rows)
+            Styled::plain(&operation.actor),
+            Styled::plain(&operation.reason),
+        ]);
+    }
+    Ok(columns(&rows))
 }

@@ -3,7 +3,7 @@
 use super::{
     admin::{Access, Admin, read},
     age::age,
-    answers::{Reason, Summary},
+    answers::Summary,
     filter::Filter,
     terminal::{Styled, columns, print, print_json_line, shortened},
 };
@@ -54,7 +54,6 @@ fn table(sagas: &[Summary]) -> String {
     let titles = ["SAGA", "DEFINITION", "STATE", "STEP", "AGE", "ABOUT", "WHY"];
     let mut rows = vec![titles.map(Styled::bold).to_vec()];
     rows.extend(sagas.iter().map(|saga| {
-        let why = saga.reason.as_ref().map(Reason::told);
         vec![
             Styled::plain(&saga.id),
             Styled::plain(format!("{} v{}", saga.definition, saga.version)),
@@ -62,7 +61,7 @@ fn table(sagas: &[Summary]) -> String {
             Styled::plain(saga.step.as_deref().unwrap_or("-")),
             Styled::plain(age(saga.age_seconds)),
             Styled::plain(&saga.reference),
-            Styled::plain(shortened(&why.unwrap_or_default(), REASON_CHARACTERS)),
+            Styled::plain(shortened(&saga.why(), REASON_CHARACTERS)),
         ]
     }));
     columns(&rows)
@@ -84,12 +83,18 @@ mod tests {
             }))
             .expect("a summary")
         };
+        let in_trouble = |saga: Summary, kind: &str, detail: &str| {
+            let trouble = json!({"step": "book", "kind": kind, "detail": detail, "attempt": 7, "is_undo": false});
+            Summary { trouble: Some(read(trouble).expect("trouble")), ..saga }
+        };
         let parked = json!({"step": "pay", "code": "parked", "detail": "100 attempts failed"});
         let refused = json!({"step": "pay", "code": "declined", "detail": "no funds"});
         let told = table(&[
             saga("sga_1", "parked", Some("pay"), parked),
             saga("sga_2", "compensated", None, refused),
             saga("sga_3", "running", Some("book"), json!(null)),
+            in_trouble(saga("sga_4", "running", Some("book"), json!(null)), "silent", ""),
+            in_trouble(saga("sga_5", "running", Some("book"), json!(null)), "failing", "the line is dead"),
         ]);
         assert_eq!(
             uncoloured(&told),
@@ -98,6 +103,8 @@ SAGA   DEFINITION  STATE        STEP  AGE    ABOUT  WHY
 sga_1  trip v2     parked       pay   3m12s  ord_1  100 attempts failed
 sga_2  trip v2     compensated  -     3m12s  ord_1  declined: no funds
 sga_3  trip v2     running      book  3m12s  ord_1
+sga_4  trip v2     running      book  3m12s  ord_1  book: no answer so far, asked 7 times
+sga_5  trip v2     running      book  3m12s  ord_1  book fails: the line is dead (attempt 7)
 "
         );
     }

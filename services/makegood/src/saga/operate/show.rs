@@ -25,7 +25,7 @@ const SECONDS: &[time::format_description::BorrowedFormatItem<'static>] =
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The saga: its id (sga_…), its checkout's (chk_…), or its order's (ord_…)
+    /// The saga: its id (sga_…), its checkout's, cancellation's or return's (chk_…, cnl_…, ret_…), or its order's (ord_…)
     saga: String,
     /// Tell each repetition, and not only the first and the last of many
     #[arg(long)]
@@ -55,8 +55,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 
 fn told(saga: &answers::Detail, detail: story::Detail) -> anyhow::Result<String> {
     let mut text = summary(saga)?;
-    if let Some(why) = why(&saga.saga) {
-        write!(text, "\n{}\n  {}\n", Styled::bold(why.0), Styled::plain(why.1))?;
+    for (title, why) in why(&saga.saga).into_iter().chain(trouble(&saga.saga)) {
+        write!(text, "\n{}\n  {}\n", Styled::bold(title), Styled::plain(why))?;
     }
     write!(text, "\n{}\n{}", Styled::bold("Steps"), steps(saga))?;
     write!(text, "\n{}\n{}", Styled::bold("Timeline (UTC)"), story::timeline(&saga.timeline, detail)?)?;
@@ -77,7 +77,8 @@ fn summary(saga: &answers::Detail) -> anyhow::Result<String> {
         at.push_str(", on its way back: what it did is being made good");
     }
     if let Some(reason) = &saga.called_off {
-        at.push_str(&format!(", called off ({}): it turns around once this is decided", reason.told()));
+        let once = if saga.saga.state == "paused" { "it is resumed" } else { "this is decided" };
+        at.push_str(&format!(", called off ({}): it turns around once {once}", reason.told()));
     }
     let mut text = format!(
         "{}  {} v{version}  {}{}\n",
@@ -118,6 +119,11 @@ fn why(saga: &Summary) -> Option<(&'static str, String)> {
     Some((title, format!("{step}{}", reason.told())))
 }
 
+/// What keeps it at its step, though it is at work.
+fn trouble(saga: &Summary) -> Option<(&'static str, String)> {
+    saga.trouble.as_ref().map(|trouble| ("What keeps it", trouble.told()))
+}
+
 fn steps(saga: &answers::Detail) -> String {
     let titles = ["", "STEP", "STATUS", "ASKED", "DUE", "COMMAND", "UNDONE BY"];
     let mut rows = vec![titles.map(Styled::faint).to_vec()];
@@ -134,12 +140,18 @@ fn steps(saga: &answers::Detail) -> String {
         rows.push(vec![
             Styled::bold(if is_current { "▶" } else { " " }),
             Styled::plain(&step.step),
-            Styled::state(if is_current && saga.saga.state == "parked" { "parked" } else { &step.status }),
+            Styled::state(if step.needs_operator || is_current && saga.saga.state == "parked" {
+                "parked"
+            } else {
+                &step.status
+            }),
             Styled::plain(asked),
             Styled::plain(match step.due {
                 None => "-".to_owned(),
                 // Its deadlines stand still, and are put off by as long as it was paused.
                 Some(_) if saga.saga.state == "paused" => "stopped".to_owned(),
+                // Nothing of a saga is done while one of its steps is parked.
+                Some(_) if saga.saga.state == "parked" => "stopped".to_owned(),
                 Some(due) => until(due, now),
             }),
             Styled::plain(step.command.clone().unwrap_or_else(|| participant(step))),
@@ -193,10 +205,10 @@ Why it is parked, and needs you
   at pay: 100 attempts failed
 
 Steps
-   STEP  STATUS  ASKED      DUE     COMMAND                   UNDONE BY
-   book  done    once       -       air.book                  air.cancel
-▶  pay   parked  100 times  in 10s  bank.pay                  (from here on there is no way back)
-   go    idle    -          -       whoever sends its signal  -
+   STEP  STATUS  ASKED      DUE      COMMAND                   UNDONE BY
+   book  done    once       -        air.book                  air.cancel
+▶  pay   parked  100 times  stopped  bank.pay                  (from here on there is no way back)
+   go    idle    -          -        whoever sends its signal  -
 
 Timeline (UTC)
 2026-11-25

@@ -101,7 +101,8 @@ pub(super) fn happened(entry: &Entry) -> String {
     match event {
         Event::Started => "the saga began".to_owned(),
         Event::Replied { step, direction, outcome } => replied(&step, direction, &outcome),
-        Event::Signalled { signal, .. } => format!("the signal {signal} came"),
+        Event::Signalled { signal, by: None, .. } => format!("the signal {signal} came"),
+        Event::Signalled { signal, by: Some(by), .. } => by_hand(&format!("gave the signal {signal}"), &by),
         Event::Cancelled { code, detail } => format!("it was called off: {code}: {detail}"),
         Event::Woke => woke(&entry.sent).to_owned(),
         Event::Recovered => "the orchestrator started anew or reconnected: what was out is sent again".to_owned(),
@@ -304,6 +305,16 @@ mod tests {
         assert_eq!(woke(sent("pack", "undo", 1)), "a deadline passed: it turns around");
         assert_eq!(woke(sent("ship", "do", 1)), "a deadline passed: it goes on");
         assert!(woke(sent("pack", "undo", 2)).ends_with("asked again"));
+    }
+
+    #[test]
+    fn a_signal_by_hand_says_whose_hand() {
+        let signalled = json!({"event": "signalled", "signal": "confirmation", "payload": {}});
+        assert_eq!(happened(&entry(2, signalled.clone(), json!([]))), "the signal confirmation came");
+        let mut by_hand = signalled;
+        by_hand["by"] = json!({"actor": "ann", "reason": "the buyer called"});
+        let told = happened(&entry(2, by_hand, json!([])));
+        assert_eq!(told, "operator ann gave the signal confirmation: the buyer called");
     }
 
     #[test]

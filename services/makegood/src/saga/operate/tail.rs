@@ -33,7 +33,7 @@ const SECONDS: &[time::format_description::BorrowedFormatItem<'static>] =
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// One saga: its id (sga_…), its checkout's (chk_…), or its order's (ord_…)
+    /// One saga: its id (sga_…), its checkout's, cancellation's or return's (chk_…, cnl_…, ret_…), or its order's (ord_…)
     saga: Option<String>,
     #[command(flatten)]
     filter: Filter,

@@ -46,7 +46,7 @@ pub(super) async fn watch(admin: &Admin, id: &str, output: Output) -> anyhow::Re
             bar.finish_and_clear();
             match output {
                 Output::Json => print_json(&answer)?,
-                Output::Table => print(&super::told(&operation))?,
+                Output::Table => print(&super::told(&operation)?)?,
             }
             return judged(&operation);
         }
@@ -100,7 +100,7 @@ async fn interrupted(admin: &Admin, id: &str, mut interrupts: Interrupts) -> any
                 None,
             )
             .await?;
-        print(&super::told(&read(stopped)?))?;
+        print(&super::told(&read(stopped)?)?)?;
     } else {
         progress::say(&left);
     }
