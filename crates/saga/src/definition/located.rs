@@ -1,6 +1,6 @@
 //! YAML as a tree that knows its places, so that everything wrong with a file can be told at once, each with its line.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -87,9 +87,11 @@ impl Located {
             Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) => Vec::new(),
             Node::List(items) => items.iter().flat_map(Self::repeated_keys).collect(),
             Node::Map(entries) => {
-                let again = |place: usize| entries[..place].iter().any(|(key, _)| key.value == entries[place].0.value);
-                let repeated = (0..entries.len()).filter(|place| again(*place)).map(|place| &entries[place].0);
-                repeated.chain(entries.iter().flat_map(|(_, value)| value.repeated_keys())).collect()
+                let mut seen = HashSet::new();
+                let keys = entries.iter().map(|(key, _)| key);
+                let mut repeated: Vec<_> = keys.filter(|key| !seen.insert(key.value.as_str())).collect();
+                repeated.extend(entries.iter().flat_map(|(_, value)| value.repeated_keys()));
+                repeated
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The shape of the YAML: which fields there are, and of which type. Every mistake is noted and reading goes on.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::{
@@ -274,11 +276,12 @@ impl<'a> Fields<'a> {
             Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) | Node::List(_) => None,
         });
         let entries = entries.map_or_else(Vec::new, |entries| entries.value);
-        for (place, (key, _)) in entries.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for (key, _) in &entries {
             if key.value.is_empty() {
                 self.complain_at(key.place, format!("a field of {name} has a name"));
             }
-            if entries[..place].iter().any(|(earlier, _)| earlier.value == key.value) {
+            if !seen.insert(key.value.as_str()) {
                 self.complain_at(key.place, format!("{name} `{}` stands here twice: keep one", key.value));
             }
         }

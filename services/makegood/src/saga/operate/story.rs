@@ -210,13 +210,13 @@ fn parts(entries: &[Entry], all: bool) -> Vec<Part<&Entry>> {
     parts
 }
 
-/// The step that an entry asks again or that failed again: many of these in a row are one story. A time that came tells its
+/// The step, and which way, that an entry asks again or that failed again: many of these in a row are one story. A time that came tells its
 /// step only by what was sent, which is nothing at the last of them.
-fn repeats(entry: &Entry) -> Option<String> {
+fn repeats(entry: &Entry) -> Option<(String, Direction)> {
     match entry.event().ok()? {
-        Event::Replied { step, outcome: Outcome::Failed { .. }, .. } => Some(step),
+        Event::Replied { step, direction, outcome: Outcome::Failed { .. } } => Some((step, direction)),
         Event::Woke | Event::Recovered => match entry.sent.as_slice() {
-            [sent] => Some(sent.step.clone()),
+            [sent] => Some((sent.step.clone(), sent.direction)),
             [] | [_, ..] => None,
         },
         Event::Replied { .. }
@@ -329,6 +329,17 @@ mod tests {
         let told = timeline(&entries, Detail::default()).expect("it can be told");
         assert_eq!(told.matches("contradicts").count(), 1, "{told}");
         assert!(uncoloured(&told).trim_end().ends_with("changes nothing"), "{told}");
+    }
+
+    /// Where it turned around is the one line that nobody may miss.
+    #[test]
+    fn the_turning_around_stands_between_two_stretches() {
+        let woke =
+            |revision, direction, attempt| entry(revision, json!({"event": "woke"}), sent("pack", direction, attempt));
+        let there = (2..=12).map(|attempt| woke(i64::from(attempt), "do", attempt));
+        let back = (1..=12).map(|attempt| woke(i64::from(attempt) + 12, "undo", attempt));
+        let told = timeline(&there.chain(back).collect::<Vec<_>>(), Detail::default()).expect("it can be told");
+        assert!(told.contains("it turns around") && told.matches("more like these").count() == 2, "{told}");
     }
 
     #[test]
