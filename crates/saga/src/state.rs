@@ -77,6 +77,12 @@ pub struct StepState {
     /// Why it needs an operator too, as soon as the sibling that is parked has been settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_person: Option<String>,
+    /// It has said done, with an output that was not accepted: skipped, it is undone on the way back all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_said_done: bool,
+    /// An operator has said that it is done: what it says itself, later, is no contradiction.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_settled_by_hand: bool,
     /// While pending: when the patience ends.
     #[serde(with = "time::serde::rfc3339::option", default, skip_serializing_if = "Option::is_none")]
     pub pending_until: Option<OffsetDateTime>,

@@ -1,22 +1,27 @@
-//! What keeps a live saga at its step, though it is neither parked nor paused: its participant's last failure, what it waits for
+//! What keeps a live saga at its step, though it is neither parked nor paused: its participant's last failure, whom it waits for
 //! outside, or that it says nothing. So an operator sees why something takes long before it parks.
+//!
+//! The saga's state says which step it is, and the log what that step was answered last.
 
 use std::collections::HashMap;
 
 use anyhow::Context as _;
 use makegood_contracts::{command::Direction, reply::Outcome};
-use makegood_saga::event::Event;
-use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use makegood_saga::{
+    definition::Definition,
+    event::Event,
+    state::{State, Status},
+};
+use serde::Serialize;
+use sqlx::{PgConnection, types::Json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// How far back the reason may lie: the answer, the next asking, and as many of a group's members beside them.
-const LATEST: i64 = 12;
+use crate::definitions::Definitions;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Trouble {
-    pub(crate) step: String,
+    step: String,
     /// `failing`: it was tried and failed; `pending`: somebody outside must act; `silent`: asked more than once, with no answer.
     #[schema(example = "failing")]
     kind: &'static str,
@@ -29,140 +34,204 @@ pub(crate) struct Trouble {
     is_undo: bool,
 }
 
-/// An entry of a saga's log, as far as trouble is read off it.
-pub(crate) struct Entry<'a> {
-    pub(crate) event: &'a Event,
-    pub(crate) sent: &'a [Sent],
+/// A step that is asked again, or waits for somebody outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Troubled {
+    step: String,
+    direction: Direction,
+    attempt: u32,
 }
 
-/// A command that was sent because of an event.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Sent {
-    pub(crate) step: String,
-    pub(crate) direction: Direction,
-    pub(crate) attempt: u32,
-}
-
-/// Trouble by the latest entries of a live saga, the newest first.
-pub(crate) fn trouble<'a>(newest_first: impl IntoIterator<Item = Entry<'a>>) -> Option<Trouble> {
-    let mut asked_again: Option<&Sent> = None;
-    for Entry { event, sent } in newest_first {
-        match event {
-            Event::Replied { step, direction, attempt, outcome } => {
-                let told = |kind, detail: &str| {
-                    let later = asked_again.filter(|sent| sent.step == *step && sent.direction == *direction);
-                    Some(Trouble {
-                        step: step.clone(),
-                        kind,
-                        detail: detail.to_owned(),
-                        attempt: later.map_or(*attempt, |sent| sent.attempt),
-                        is_undo: *direction == Direction::Undo,
-                    })
-                };
-                match outcome {
-                    Outcome::Refused { code, detail } if *direction == Direction::Undo => {
-                        return told("failing", &format!("refused: {code}: {detail}"));
-                    }
-                    Outcome::Failed { detail, .. } => return told("failing", detail),
-                    Outcome::Pending { reason, .. } => return told("pending", reason),
-                    // A member of the same group, perhaps: what was asked again is still out.
-                    Outcome::Done { .. } | Outcome::Refused { .. }
-                        if asked_again.is_some_and(|sent| sent.step != *step) => {}
-                    Outcome::Done { .. } | Outcome::Refused { .. } => break,
-                }
-            }
-            Event::Woke | Event::Recovered | Event::Retried { .. } => {
-                asked_again = asked_again.or_else(|| sent.iter().find(|sent| sent.attempt > 1));
-            }
-            Event::Signalled { .. } | Event::Paused { .. } | Event::Resumed { .. } | Event::VersionMoved { .. } => {}
-            Event::Started
-            | Event::Cancelled { .. }
-            | Event::CompensationForced { .. }
-            | Event::StepSkipped { .. }
-            | Event::CancelledByOperator { .. }
-            | Event::Resolved { .. } => break,
-        }
-    }
-    asked_again.map(|sent| Trouble {
-        step: sent.step.clone(),
-        kind: "silent",
-        detail: String::new(),
-        attempt: sent.attempt,
-        is_undo: sent.direction == Direction::Undo,
+/// The first of the saga's steps that is in trouble.
+pub(crate) fn troubled(definition: &Definition, state: &State) -> Option<Troubled> {
+    let is_troubled = |status, attempt| match status {
+        Status::Pending | Status::Retrying | Status::UndoRetrying => true,
+        Status::Sent | Status::Undoing => attempt > 1,
+        Status::Idle
+        | Status::Waiting
+        | Status::Done
+        | Status::Refused
+        | Status::Unknown
+        | Status::Skipped
+        | Status::DoneAnyway
+        | Status::Undone => false,
+    };
+    let index = state.steps.iter().position(|step| is_troubled(step.status, step.attempt))?;
+    let step = &state.steps[index];
+    Some(Troubled {
+        step: definition.name_of(index).to_owned(),
+        direction: step.status.direction(),
+        attempt: step.attempt,
     })
 }
 
+impl Troubled {
+    /// Whether an event is an answer of this step that it is still in trouble after.
+    pub(crate) fn is_answered_by(&self, event: &Event) -> bool {
+        matches!(event, Event::Replied { step, direction, outcome, .. }
+            if *step == self.step && *direction == self.direction && !matches!(outcome, Outcome::Done { .. }))
+    }
+
+    /// With the last of its answers; none: it has not said anything.
+    pub(crate) fn told(self, answer: Option<&Event>) -> Trouble {
+        let (kind, detail) = match answer {
+            Some(Event::Replied { outcome: Outcome::Failed { detail, .. }, .. }) => ("failing", detail.clone()),
+            Some(Event::Replied { outcome: Outcome::Pending { reason, .. }, .. }) => match self.direction {
+                Direction::Do => ("pending", reason.clone()),
+                Direction::Undo => ("failing", format!("pending: {reason}")),
+            },
+            Some(Event::Replied { outcome: Outcome::Refused { code, detail }, .. }) => {
+                ("failing", format!("refused: {code}: {detail}"))
+            }
+            Some(_) | None => ("silent", String::new()),
+        };
+        let is_undo = self.direction == Direction::Undo;
+        Trouble { step: self.step, kind, detail, attempt: self.attempt, is_undo }
+    }
+}
+
 /// Trouble of these live sagas; those without any are absent.
-pub(crate) async fn of_sagas(conn: &mut PgConnection, ids: &[Uuid]) -> anyhow::Result<HashMap<Uuid, Trouble>> {
-    type Row = (Uuid, sqlx::types::Json<Event>, Option<sqlx::types::Json<Vec<Sent>>>);
-    let rows: Vec<Row> = sqlx::query_as(
-        r"select latest.saga_id, latest.event, latest.sent
-          from unnest($1::uuid[]) as live (id)
-          cross join lateral (
-              select saga_id, revision, event, sent from saga_log where saga_id = live.id order by revision desc limit $2
-          ) latest
-          order by latest.saga_id, latest.revision desc",
-    )
-    .bind(ids)
-    .bind(LATEST)
-    .fetch_all(conn)
-    .await
-    .context("reading what sagas were told last")?;
-    Ok(rows
-        .chunk_by(|one, next| one.0 == next.0)
-        .filter_map(|rows| {
-            let entries = rows.iter().map(|(_, event, sent)| Entry {
-                event: &event.0,
-                sent: sent.as_ref().map_or(&[], |sent| sent.0.as_slice()),
-            });
-            Some((rows.first()?.0, trouble(entries)?))
+pub(crate) async fn of_sagas(
+    conn: &mut PgConnection,
+    definitions: &Definitions,
+    ids: &[Uuid],
+) -> anyhow::Result<HashMap<Uuid, Trouble>> {
+    let rows: Vec<(Uuid, String, i32, Json<State>)> =
+        sqlx::query_as("select id, definition, version, progress from saga where id = any($1)")
+            .bind(ids)
+            .fetch_all(&mut *conn)
+            .await
+            .context("reading where sagas stand")?;
+    let troubled: HashMap<Uuid, Troubled> = rows
+        .into_iter()
+        .filter_map(|(id, name, version, Json(state))| {
+            let definition = definitions.version(&name, version.unsigned_abs())?;
+            Some((id, troubled(definition, &state)?))
         })
-        .collect())
+        .collect();
+    if troubled.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut answers = last_answers(conn, &troubled).await.context("reading what sagas were answered last")?;
+    Ok(troubled.into_iter().map(|(id, one)| (id, one.told(answers.remove(&id).as_ref()))).collect())
+}
+
+/// The last answer of each saga's troubled step. The bounds say nothing new, but they tell a plan for any ids which few of the many days
+/// it must open.
+async fn last_answers(
+    conn: &mut PgConnection,
+    troubled: &HashMap<Uuid, Troubled>,
+) -> Result<HashMap<Uuid, Event>, sqlx::Error> {
+    let rows: Vec<(Uuid, Json<Event>)> = sqlx::query_as(
+        r"select live.id, latest.event
+          from unnest($1::uuid[], $2::text[], $3::text[]) as live (id, step, direction)
+          cross join lateral (
+              select event from saga_log
+              where saga_id = live.id and saga_id between $4 and $5
+                and event ->> 'event' = 'replied' and event ->> 'step' = live.step
+                and event ->> 'direction' = live.direction and event -> 'outcome' ->> 'status' <> 'done'
+              order by revision desc limit 1
+          ) latest",
+    )
+    .bind(troubled.keys().collect::<Vec<_>>())
+    .bind(troubled.values().map(|one| one.step.as_str()).collect::<Vec<_>>())
+    .bind(troubled.values().map(|one| one.direction.as_str()).collect::<Vec<_>>())
+    .bind(troubled.keys().min())
+    .bind(troubled.keys().max())
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(id, Json(event))| (id, event)).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use std::collections::BTreeMap;
+
+    use makegood_saga::transition::transition;
+    use serde_json::{Value, json};
+    use time::{Duration, OffsetDateTime};
 
     use super::*;
 
-    fn sent(step: &str, attempt: u32) -> Vec<Sent> {
-        vec![Sent { step: step.to_owned(), direction: Direction::Do, attempt }]
+    const TRIP: &str = "
+saga: trip
+version: 1
+steps:
+  - { step: book, command: air.book, compensate: air.cancel, timeout: 1s }
+  - { step: pay, command: bank.pay, timeout: 1s, retry: { attempts: 3, initial: 1s, factor: 1 } }
+";
+
+    struct Saga {
+        definition: Definition,
+        state: State,
+        log: Vec<Event>,
+        now: OffsetDateTime,
     }
 
-    fn replied(step: &str, attempt: u32, outcome: Outcome) -> (Event, Vec<Sent>) {
-        (Event::Replied { step: step.to_owned(), direction: Direction::Do, attempt, outcome }, Vec::new())
+    impl Saga {
+        fn begin() -> Self {
+            let definition = Definition::parse(TRIP).expect("in order");
+            let state = State::new(&definition, Uuid::nil(), json!({}), BTreeMap::new());
+            let mut saga = Self { definition, state, log: Vec::new(), now: OffsetDateTime::UNIX_EPOCH };
+            saga.feed(Event::Started);
+            saga
+        }
+
+        fn feed(&mut self, event: Event) {
+            self.state = transition(&self.definition, self.state.clone(), &event, self.now).state;
+            self.log.push(event);
+        }
+
+        fn answer(&mut self, step: &str, direction: Direction, outcome: Outcome) {
+            self.feed(Event::Replied { step: step.to_owned(), direction, attempt: 1, outcome });
+        }
+
+        fn wait(&mut self) {
+            self.now += Duration::seconds(60);
+            self.feed(Event::Woke);
+        }
+
+        /// As an operator is told it.
+        fn trouble(&self) -> Option<(String, &'static str, String, bool)> {
+            let troubled = troubled(&self.definition, &self.state)?;
+            let answer = self.log.iter().rev().find(|event| troubled.is_answered_by(event));
+            let Trouble { step, kind, detail, is_undo, .. } = troubled.told(answer);
+            Some((step, kind, detail, is_undo))
+        }
     }
 
-    /// Kind, step, attempt and detail, by a log that is given oldest first.
-    fn told(log: &[(Event, Vec<Sent>)]) -> Option<(&'static str, String, u32, String)> {
-        let entries = log.iter().rev().map(|(event, sent)| Entry { event, sent });
-        trouble(entries).map(|trouble| (trouble.kind, trouble.step, trouble.attempt, trouble.detail))
-    }
-
-    fn expected(kind: &'static str, attempt: u32, detail: &str) -> Option<(&'static str, String, u32, String)> {
-        Some((kind, "pack".to_owned(), attempt, detail.to_owned()))
+    fn told(
+        step: &str,
+        kind: &'static str,
+        detail: &str,
+        is_undo: bool,
+    ) -> Option<(String, &'static str, String, bool)> {
+        Some((step.to_owned(), kind, detail.to_owned(), is_undo))
     }
 
     #[test]
-    fn a_failure_a_wait_and_a_silence_are_told_until_the_step_is_decided() {
-        let failed = || Outcome::Failed { detail: "on fire".to_owned(), retryable: true };
-        let done = || Outcome::Done { output: Value::Null };
-        let mut log = vec![(Event::Started, sent("pack", 1))];
-        assert_eq!(told(&log), None, "asked once is no trouble");
-        log.push((Event::Woke, sent("pack", 2)));
-        assert_eq!(told(&log), expected("silent", 2, ""));
-        log.push(replied("pack", 2, failed()));
-        assert_eq!(told(&log), expected("failing", 2, "on fire"));
-        log.push((Event::Woke, sent("pack", 3)));
-        assert_eq!(told(&log), expected("failing", 3, "on fire"));
-        log.push(replied("label", 1, done()));
-        assert_eq!(told(&log), None, "a sibling's answer is newer than the asking that nobody has answered yet");
-        log.push((Event::Woke, sent("pack", 4)));
-        assert_eq!(told(&log), expected("failing", 4, "on fire"));
-        log.push(replied("pack", 4, Outcome::Pending { reason: "sign".to_owned(), detail: Value::Null }));
-        assert_eq!(told(&log), expected("pending", 4, "sign"));
-        log.push(replied("pack", 5, done()));
-        assert_eq!(told(&log), None);
+    fn a_failure_a_wait_and_a_silence_are_told_of_the_step_that_is_out() {
+        let failed = |detail: &str| Outcome::Failed { detail: detail.to_owned(), retryable: true };
+        let mut saga = Saga::begin();
+        assert_eq!(saga.trouble(), None, "asked once is no trouble");
+        saga.wait();
+        assert_eq!(saga.trouble(), told("book", "silent", "", false));
+        saga.answer("book", Direction::Do, failed("on fire"));
+        assert_eq!(saga.trouble(), told("book", "failing", "on fire", false));
+        saga.wait();
+        assert_eq!(saga.trouble(), told("book", "failing", "on fire", false));
+        saga.answer("book", Direction::Do, Outcome::Pending { reason: "sign".to_owned(), detail: Value::Null });
+        for _ in 0..14 {
+            saga.wait();
+        }
+        assert_eq!(saga.trouble(), told("book", "pending", "sign", false), "however often it is asked");
+        saga.answer("book", Direction::Do, Outcome::Done { output: Value::Null });
+        assert_eq!(saga.trouble(), None);
+        saga.wait();
+        assert_eq!(saga.trouble(), told("pay", "silent", "", false), "what was wrong before is over");
+        saga.answer("pay", Direction::Do, Outcome::refused("declined", ""));
+        assert_eq!(saga.trouble(), None, "it has just turned around");
+        saga.answer("book", Direction::Undo, Outcome::refused("gone", "no such seat"));
+        assert_eq!(saga.trouble(), told("book", "failing", "refused: gone: no such seat", true));
     }
 }

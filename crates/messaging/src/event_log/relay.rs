@@ -69,6 +69,10 @@ pub async fn relay(worker: Worker, service: &'static str) -> anyhow::Result<()> 
             Err(error) => {
                 tracing::warn!(service, error = format!("{error:#}"), "events could not be told; trying again");
                 telling = None;
+                // Whoever waits for events must see that they wait, also while nobody can be told.
+                if let Err(error) = note_untold(&worker.db, service, false).await {
+                    tracing::warn!(service, %error, "how long events have waited is not known; the last figure stays");
+                }
                 backoff.next_delay()
             }
         };
@@ -135,7 +139,7 @@ impl Telling {
             }
         }
         self.is_held_back = hindmost.is_some();
-        gauges::set(service, oldest_untold(&worker.db, self.position).await?, self.is_held_back);
+        note_untold(&worker.db, service, self.is_held_back).await?;
         Ok(())
     }
 }
@@ -143,6 +147,7 @@ impl Telling {
 /// Where to begin on a fresh connection: at the stored position less what JetStream may have lost, or at the very
 /// beginning when the stream is not the one that was told before, or the log was restored from another server.
 async fn begin(worker: &Worker, service: &'static str) -> anyhow::Result<Telling> {
+    worker.bus.declare_streams().await?;
     let stream = event_stream(worker).await?;
     let created = stream.cached_info().created;
     restored::adopt(&worker.db).await.context("looking for events of another server")?;
@@ -204,6 +209,9 @@ async fn begin(worker: &Worker, service: &'static str) -> anyhow::Result<Telling
 }
 
 async fn event_stream(worker: &Worker) -> anyhow::Result<Stream<Info>> {
+    if let Ok(stream) = worker.bus.jetstream().get_stream(subject::EVENT_STREAM).await {
+        return Ok(stream);
+    }
     worker.bus.declare_streams().await?;
     worker.bus.jetstream().get_stream(subject::EVENT_STREAM).await.context("getting the event stream")
 }
@@ -239,19 +247,21 @@ async fn read_after(db: &PgPool, from: Position) -> Result<(Vec<Event>, Position
     Ok((events, to))
 }
 
-/// How long the first event after the position has waited, in seconds; 0 where there is none. Also one that is not told yet since a
-/// transaction before it has not ended: a forgotten one holds up everything, and that must be seen.
-async fn oldest_untold(db: &PgPool, from: Position) -> Result<f64, sqlx::Error> {
+/// Sets the gauges: how long the first event has waited that comes after the stored position, also one that is not told yet since a
+/// transaction before it has not ended. A forgotten one holds up everything, and that must be seen.
+async fn note_untold(db: &PgPool, service: &'static str, is_held_back: bool) -> Result<(), sqlx::Error> {
     let seconds: Option<f64> = sqlx::query_scalar(
-        r"select extract(epoch from clock_timestamp() - occurred_at)::float8 from event_log
-          where (written_by, id) > ($1::text::xid8, $2)
-          order by event_log.written_by, event_log.id limit 1",
+        r"select extract(epoch from clock_timestamp() - untold.occurred_at)::float8
+          from event_relay told
+          cross join lateral (
+              select occurred_at from event_log
+              where (written_by, id) > (told.written_by, told.id) order by written_by, id limit 1
+          ) untold",
     )
-    .bind(from.written_by.to_string())
-    .bind(from.id)
     .fetch_optional(db)
     .await?;
-    Ok(seconds.unwrap_or_default())
+    gauges::set(service, seconds.unwrap_or_default(), is_held_back);
+    Ok(())
 }
 
 /// A replica that has not noticed yet that the stream is another one must not say how far the new one was told.

@@ -4,7 +4,7 @@ use makegood_contracts::{command::Direction, orchestrator::Reason, reply::Outcom
 use serde_json::Value;
 use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-use super::{Run, Verdict};
+use super::{Run, Verdict, output::OUTPUT_OF};
 use crate::{
     context,
     definition::{AwaitStep, Deadline, StepKind},
@@ -193,7 +193,10 @@ impl Run<'_> {
             Outcome::Pending { reason, detail } => return self.on_pending(index, reason, detail),
             Outcome::Failed { retryable: false, .. } if self.waits_for_a_person(index) => return Verdict::Ignored,
             Outcome::Failed { retryable: true, .. } if self.is_known_to_fail(index) => return Verdict::Ignored,
-            Outcome::Failed { detail, retryable: false } => self.park(index, detail.clone()),
+            Outcome::Failed { detail, retryable: false } => {
+                self.state.steps[index].has_said_done |= detail.starts_with(OUTPUT_OF);
+                self.park(index, detail.clone());
+            }
             Outcome::Failed { detail, retryable: true } => {
                 self.on_failure(index, Direction::Do, ATTEMPTS_FAILED, detail)
             }
@@ -260,11 +263,11 @@ impl Run<'_> {
         let Some(index) = self.definition.index_awaiting(signal) else {
             return Verdict::Unexpected(self.definition.awaits_no(signal));
         };
-        if let Err(why) = self.acceptable(index, payload) {
-            return Verdict::Refused(why);
-        }
         match self.state.steps[index].status {
             Status::Waiting => {
+                if let Err(why) = self.acceptable(index, payload) {
+                    return Verdict::Refused(why);
+                }
                 self.state.signals.insert(signal.to_owned(), payload.clone());
                 self.complete(index, payload.clone());
                 Verdict::Moved
@@ -273,7 +276,8 @@ impl Run<'_> {
             Status::Idle if self.state.phase == Phase::Forward && !self.state.signals.contains_key(signal) => {
                 let waiting = self.state.signals.iter().filter(|(signal, _)| self.is_yet_to_be_read(signal));
                 let kept: usize = waiting.map(|(signal, payload)| context::entry_bytes(signal, payload)).sum();
-                if let Err(why) = self.fits(kept + context::entry_bytes(signal, payload)) {
+                let fits = self.fits(kept + context::entry_bytes(signal, payload));
+                if let Err(why) = self.acceptable(index, payload).and(fits) {
                     return Verdict::Refused(why);
                 }
                 self.state.signals.insert(signal.to_owned(), payload.clone());

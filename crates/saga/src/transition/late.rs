@@ -23,6 +23,12 @@ impl Run<'_> {
     fn action_after_the_end(&self, index: usize, outcome: &Outcome) -> Option<String> {
         let is_done = matches!(outcome, Outcome::Done { .. });
         match self.state.steps[index].status {
+            // Nobody reads what `finally` puts out, and what a person has settled may look otherwise.
+            Status::Done
+                if is_done && (index == self.definition.steps.len() || self.state.steps[index].is_settled_by_hand) =>
+            {
+                None
+            }
             Status::Done => match self.repeated_done(index, outcome) {
                 Verdict::Conflict(why) => Some(format!("contradicts itself after the saga's end ({why})")),
                 Verdict::Moved | Verdict::Ignored | Verdict::Unexpected(_) | Verdict::Refused(_) => None,
@@ -34,7 +40,7 @@ impl Run<'_> {
             Status::Idle | Status::Waiting | Status::Skipped if !self.was_sent(index) => {
                 Some("was never sent and is answered after the saga's end".to_owned())
             }
-            // What was given up or undone says so late: its undo has made it good.
+            // What was given up or undone says so late: its undo has made it good, or there was nothing to undo.
             Status::Idle
             | Status::Sent
             | Status::Retrying

@@ -186,6 +186,7 @@ impl Run<'_> {
             return Verdict::Refused(why);
         } else {
             self.complete(index, output.clone());
+            self.state.steps[index].is_settled_by_hand = true;
         }
         Verdict::Moved
     }

@@ -15,17 +15,10 @@ use crate::{
     state::Status,
 };
 
-/// How it is told that an output is not accepted. By this, which stands in the log, such a step is known to have taken effect.
-const OUTPUT_OF: &str = "the output of";
+/// How it is told that an output is not accepted. By this, which stands in the log, such a failure is known as the done that it was.
+pub(super) const OUTPUT_OF: &str = "the output of";
 
 impl Run<'_> {
-    /// Whether a step that needs an operator has said done, and only not well enough.
-    pub(super) fn has_taken_effect(&self, index: usize) -> bool {
-        let parked = self.state.parked.as_ref().filter(|_| self.is_parked(index)).map(|parked| &parked.why);
-        let why = parked.or(self.state.steps[index].needs_person.as_ref());
-        why.is_some_and(|why| why.starts_with(OUTPUT_OF))
-    }
-
     /// The failure that an output counts as which cannot be accepted from a step that is out; none for all else.
     pub(super) fn unacceptable(&self, event: &Event) -> Option<Event> {
         let Event::Replied { step, direction: Direction::Do, attempt, outcome: Outcome::Done { output } } = event

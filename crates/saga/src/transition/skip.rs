@@ -59,9 +59,8 @@ impl Run<'_> {
             }
             self.state.context.insert(name.to_owned(), output.clone());
         }
-        let has_taken_effect = self.has_taken_effect(index);
         let step = &mut self.state.steps[index];
-        step.status = if has_taken_effect { Status::DoneAnyway } else { Status::Skipped };
+        step.status = if step.has_said_done { Status::DoneAnyway } else { Status::Skipped };
         step.due = None;
         step.pending_until = None;
         self.unpark(index);
@@ -79,7 +78,7 @@ impl Run<'_> {
             Outcome::Done { .. } => {
                 self.state.steps[index].status = Status::DoneAnyway;
                 Verdict::Conflict(
-                    "the step was skipped and now says done: its stand-in stays, and it is undone if the saga is"
+                    "the step was skipped and now says done: a stand-in stays, and it is undone if the saga is"
                         .to_owned(),
                 )
             }

@@ -1,6 +1,8 @@
 //! Moving a saga to another version of its definition: only one that stands still, and only to a version in which what it
 //! has done means the same.
 
+use serde_json::Value;
+
 use super::{Transition, Verdict};
 use crate::{
     definition::{Definition, compatibility::reasons_against},
@@ -46,7 +48,8 @@ fn missed_outputs(from: &Definition, to: &Definition, state: &State) -> Vec<Stri
         return Vec::new();
     }
     let was_passed = |index: &usize| {
-        state.steps[*index].status == Status::Skipped && !state.context.contains_key(from.name_of(*index))
+        matches!(state.steps[*index].status, Status::Skipped | Status::DoneAnyway)
+            && state.context.get(from.name_of(*index)).is_none_or(Value::is_null)
     };
     // The check has seen to it for steps that may be skipped there too.
     let is_sure = |name: &str| to.steps.iter().any(|step| step.name == name && !step.may_be_skipped());
@@ -60,10 +63,14 @@ fn missed_outputs(from: &Definition, to: &Definition, state: &State) -> Vec<Stri
 
 /// Outputs that were kept, and do not look as they must in the other version, whose later steps rely on that.
 fn misshapen_outputs(from: &Definition, to: &Definition, state: &State) -> Vec<String> {
+    if state.phase != Phase::Forward {
+        return Vec::new();
+    }
     let misshapen = |index: usize| {
         let name = from.name_of(index);
         let schema = to.output_at(to.index_of(name)?)?;
-        let why = schema.check(state.context.get(name)?).err()?;
+        let output = state.context.get(name).filter(|output| !output.is_null())?;
+        let why = schema.check(output).err()?;
         Some(format!("what `{name}` put out does not match its schema in version {}: {why}", to.version))
     };
     begun(from, state).into_iter().filter_map(misshapen).collect()

@@ -161,3 +161,59 @@ fn a_saga_is_not_moved_to_a_version_that_its_outputs_do_not_fit() {
     play.state.context.insert("seat".to_owned(), json!({"number": 7}));
     assert_eq!(makegood_saga::transition::move_version(&loose, &strict, play.state).verdict, Verdict::Moved);
 }
+
+/// Whatever happens between its answer and the skip: it is known to have taken effect.
+#[test]
+fn a_step_that_took_effect_and_was_retried_before_it_was_skipped_is_undone() {
+    let definition = parse(STRICT);
+    let mut play = Play::with_signals(&definition, BTreeMap::new());
+    play.reply("seat", Direction::Do, Outcome::Done { output: json!({}) });
+    let (actor, reason) = who();
+    assert_eq!(play.feed(&Event::Retried { actor, reason }), Verdict::Moved);
+    play.reply("seat", Direction::Do, Outcome::defect("no such route"));
+    assert_eq!(play.feed(&skip("seat", Value::Null)), Verdict::Moved);
+    play.reply("pay", Direction::Do, Outcome::refused("declined", ""));
+    assert_eq!(play.commands(Direction::Undo), ["seat"]);
+}
+
+/// A contradiction is somebody's affair also after the end; a repetition, or what a person has settled otherwise, is nobody's.
+#[test]
+fn answers_after_the_end_that_contradict_it_cannot_be() {
+    let definition = parse(
+        "
+saga: trip
+version: 1
+steps:
+  - { step: seat, command: train.hold_seat, compensate: train.release_seat }
+  - { step: gift, command: shop.wrap, when: $.input.gift }
+  - { step: pay, command: bank.pay }
+finally: { command: trips.close }
+",
+    );
+    let number = |number: u32| Outcome::Done { output: json!({ "number": number }) };
+    let mut play = Play::with_signals(&definition, BTreeMap::new());
+    play.reply("seat", Direction::Do, Outcome::defect("nonsense"));
+    let (actor, reason) = who();
+    play.feed(&Event::Resolved { step: "seat".into(), actor, reason, output: json!({"number": 1}) });
+    play.reply("pay", Direction::Do, number(2));
+    play.reply("finally", Direction::Do, Outcome::done());
+    assert_eq!(play.state.condition(), Condition::Completed);
+    let ended = play.state.clone();
+    for (step, direction, outcome, is_nothing_new) in [
+        ("pay", Direction::Do, number(2), true),
+        ("pay", Direction::Do, Outcome::retry("busy"), true),
+        ("seat", Direction::Do, number(9), true),
+        ("finally", Direction::Do, number(9), true),
+        ("pay", Direction::Do, number(3), false),
+        ("pay", Direction::Do, Outcome::refused("declined", ""), false),
+        ("seat", Direction::Do, Outcome::refused("full", ""), false),
+        ("seat", Direction::Undo, Outcome::done(), false),
+        ("gift", Direction::Do, number(4), false),
+        ("cruise", Direction::Do, Outcome::done(), false),
+    ] {
+        let verdict = play.reply(step, direction, outcome.clone());
+        let is_told = matches!(verdict, Verdict::Unexpected(_));
+        assert!(is_told != is_nothing_new, "{step} {direction:?} {outcome:?}: {verdict:?}");
+        assert_eq!(play.state, ended, "nothing moves any more");
+    }
+}

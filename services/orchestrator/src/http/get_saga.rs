@@ -32,12 +32,8 @@ use super::{
     list_sagas::{SagaSummary, SummaryRow, summary_columns},
 };
 use crate::{
-    definitions::Definitions,
-    every_saga::every_saga,
-    ownership::owned_by,
-    saga_cache::Instance,
-    saga_store,
-    trouble::{Entry, Sent, trouble},
+    definitions::Definitions, every_saga::every_saga, ownership::owned_by, saga_cache::Instance, saga_store,
+    trouble::troubled,
 };
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -140,9 +136,12 @@ pub(crate) async fn get_saga(
     tx.commit().await?;
     let etag = entity_tag::of(row.revision.into());
     let mut saga = SagaSummary::from(row);
-    saga.trouble = Some(log.iter().rev().map(|row| Entry { event: &row.event, sent: &row.sent }))
-        .filter(|_| saga.is_at_work())
-        .and_then(trouble);
+    if saga.is_at_work()
+        && let Some(troubled) = troubled(&instance.definition, &instance.state)
+    {
+        let answer = log.iter().rev().map(|row| &row.event).find(|event| troubled.is_answered_by(event));
+        saga.trouble = Some(troubled.told(answer));
+    }
     let detail = SagaDetail {
         saga,
         traceparent: instance.traceparent.clone(),
@@ -164,6 +163,13 @@ struct LogRow {
     at: OffsetDateTime,
     event: Event,
     sent: Vec<Sent>,
+}
+
+#[derive(serde::Deserialize)]
+struct Sent {
+    step: String,
+    direction: Direction,
+    attempt: u32,
 }
 
 async fn read_log(conn: &mut sqlx::PgConnection, id: Uuid) -> Result<Vec<LogRow>, sqlx::Error> {

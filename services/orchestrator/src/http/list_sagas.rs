@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::Admin;
 use crate::{
+    definitions::Definitions,
     every_saga::every_saga,
     saga_filter::{SagaFilter, Senseless, matches_filter},
     trouble::{self, Trouble},
@@ -178,19 +179,19 @@ pub(crate) async fn list_sagas(
     let mut rows = select(&admin.http.db, arguments, after, query.limit.rows_to_read()).await?;
     let next = query.limit.cut(&mut rows, |last| SagaId::from_uuid(last.id).to_string());
     let mut data: Vec<SagaSummary> = rows.into_iter().map(SagaSummary::from).collect();
-    tell_trouble(&admin.http.db, &mut data).await?;
+    tell_trouble(&admin.http.db, &definitions, &mut data).await?;
     Ok(Json(SagaPage { data, next }))
 }
 
 /// Of those that are at work; why the others stand, their reason says.
-async fn tell_trouble(db: &sqlx::PgPool, sagas: &mut [SagaSummary]) -> anyhow::Result<()> {
+async fn tell_trouble(db: &sqlx::PgPool, definitions: &Definitions, sagas: &mut [SagaSummary]) -> anyhow::Result<()> {
     let at_work = |saga: &SagaSummary| saga.is_at_work().then(|| saga.id.parse::<SagaId>().ok()).flatten();
     let ids: Vec<Uuid> = sagas.iter().filter_map(at_work).map(|id| id.uuid()).collect();
     if ids.is_empty() {
         return Ok(());
     }
     let mut conn = db.acquire().await?;
-    let mut troubles = trouble::of_sagas(&mut conn, &ids).await?;
+    let mut troubles = trouble::of_sagas(&mut conn, definitions, &ids).await?;
     for saga in sagas {
         saga.trouble = at_work(saga).and_then(|id| troubles.remove(&id.uuid()));
     }

@@ -178,13 +178,6 @@ async fn insert(
         wake_at: None,
     });
     let bytes = working.context_bytes();
-    if bytes > context::LIMIT {
-        let detail = format!(
-            "it makes a context of {bytes} bytes, and {} are allowed: send an id of what is large",
-            context::LIMIT
-        );
-        return Err(Problem::invalid("/input", detail));
-    }
     working.apply(&Event::Started, now)?;
     let (one, outgoing) = working.into_move(start.saga_id);
     let first = one.log.first().ok_or_else(|| anyhow::anyhow!("a start that was not logged"))?;
@@ -197,6 +190,13 @@ async fn insert(
         return Err(Problem::invalid("/id", detail));
     }
     let is_new = started.new.contains(&start.saga_id);
+    if is_new && bytes > context::LIMIT {
+        let detail = format!(
+            "it makes a context of {bytes} bytes, and {} are allowed: send an id of what is large",
+            context::LIMIT
+        );
+        return Err(Problem::invalid("/input", detail));
+    }
     let stored = read(tx, start.saga_id).await?;
     if !stored.is_of(start) {
         let detail = format!(
