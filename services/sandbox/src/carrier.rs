@@ -163,12 +163,13 @@ async fn take_untold(db: &PgPool) -> Result<Vec<Due>, sqlx::Error> {
     .await
 }
 
-/// What was not taken is sent again: after 2 s, then twice as long each time, at most a minute.
+/// What was not taken is sent again: after 2 s, then twice as long each time, at most a minute. A parcel that was announced again meanwhile
+/// (no attempt since) is told once more, whatever became of this one.
 async fn finish(db: &PgPool, events: &[Event], taken: bool) -> Result<(), sqlx::Error> {
     sqlx::query(
         r"update carrier_shipment
           set callback_due_at = case when not $2 then now() + make_interval(secs => least(60, 2 ^ least(callback_attempts, 6))) end
-          where shipment_id = any($1)",
+          where shipment_id = any($1) and callback_attempts > 0",
     )
     .bind(events.iter().map(|event| event.shipment_id.as_str()).collect::<Vec<_>>())
     .bind(taken)
