@@ -232,8 +232,12 @@ impl Condition {
 impl State {
     /// Whether the step at an index is parked, or has its turn as soon as a sibling that is parked has been settled.
     pub fn is_for_a_person(&self, definition: &Definition, index: usize) -> bool {
-        let is_parked = self.parked.as_ref().is_some_and(|parked| parked.step == definition.name_of(index));
-        is_parked || self.steps[index].needs_person.is_some()
+        self.is_parked_at(definition, index) || self.steps[index].needs_person.is_some()
+    }
+
+    /// Whether the step at an index is the one that is parked.
+    pub(crate) fn is_parked_at(&self, definition: &Definition, index: usize) -> bool {
+        self.parked.as_ref().is_some_and(|parked| parked.step == definition.name_of(index))
     }
 
     /// Of a saga that was parked before its first step, because its input is too large for a context, and stays so: why nothing of it

@@ -260,6 +260,7 @@ async fn note_untold(db: &PgPool, service: &'static str, is_held_back: bool) -> 
     )
     .fetch_optional(db)
     .await?;
+    // No row: everything is told.
     gauges::set(service, seconds.unwrap_or_default(), is_held_back);
     Ok(())
 }

@@ -158,7 +158,7 @@ impl Run<'_> {
     }
 
     pub(super) fn is_parked(&self, index: usize) -> bool {
-        self.state.parked.as_ref().is_some_and(|parked| parked.step == self.definition.name_of(index))
+        self.state.is_parked_at(self.definition, index)
     }
 
     /// Whether a failure is no news: the same one told twice, or an older one, now that an operator has been asked or
@@ -307,7 +307,7 @@ impl Run<'_> {
         if self.state.phase != Phase::Forward || self.state.called_off.is_some() {
             return Verdict::Ignored;
         }
-        if self.cannot_begin().is_some() {
+        if self.state.cannot_begin(self.definition).is_some() {
             return self.end_unbegun(code, detail);
         }
         if let Some(refused) = self.reached_pivot() {

@@ -38,7 +38,7 @@ impl Run<'_> {
         if self.state.paused.is_some() {
             return Verdict::Refused("the saga is paused: resume it, and what is out is sent again".to_owned());
         }
-        if let Some(why) = self.cannot_begin() {
+        if let Some(why) = self.state.cannot_begin(self.definition) {
             return Verdict::Refused(why);
         }
         let parked = self.state.parked.as_ref().and_then(|parked| self.definition.index_of(&parked.step));
@@ -88,7 +88,7 @@ impl Run<'_> {
         if let Some(refused) = self.no_way_back() {
             return refused;
         }
-        if self.cannot_begin().is_some() {
+        if self.state.cannot_begin(self.definition).is_some() {
             return self.end_unbegun(COMPENSATION_FORCED, FORCED_DETAIL);
         }
         let Some(stage) = self.definition.stages.get(self.state.stage).cloned() else {
@@ -109,7 +109,7 @@ impl Run<'_> {
         if let Some(refused) = self.no_way_back() {
             return refused;
         }
-        if self.cannot_begin().is_some() {
+        if self.state.cannot_begin(self.definition).is_some() {
             return self.end_unbegun(CANCELLED, CANCELLED_DETAIL);
         }
         if self.state.called_off.is_some() && self.state.parked.is_none() {
@@ -121,10 +121,6 @@ impl Run<'_> {
         }
         self.leave_parked_undecided();
         self.call_off(CANCELLED, CANCELLED_DETAIL)
-    }
-
-    pub(super) fn cannot_begin(&self) -> Option<String> {
-        self.state.cannot_begin(self.definition)
     }
 
     /// Whether a step of the stage is out or waits, which being turned around at once would change.
@@ -168,7 +164,7 @@ impl Run<'_> {
 
     /// Takes the parked step as settled by hand: done on the way forward, undone on the way back.
     pub(super) fn on_resolution(&mut self, step: &str, output: &Value) -> Verdict {
-        if let Some(why) = self.cannot_begin() {
+        if let Some(why) = self.state.cannot_begin(self.definition) {
             return Verdict::Refused(why);
         }
         let parked = self.state.parked.as_ref().filter(|parked| parked.step == step);

@@ -21,7 +21,7 @@ impl Run<'_> {
                 "the saga is compensating: an undo is not skipped but resolved by hand, if `{name}` is parked"
             ));
         }
-        if let Some(why) = self.cannot_begin() {
+        if let Some(why) = self.state.cannot_begin(self.definition) {
             return Verdict::Refused(why);
         }
         if self.definition.pivot == Some(index) && self.definition.command_at(index).is_some() {

@@ -110,6 +110,7 @@ mod tests {
     fn one_name_is_one_schema() {
         let mut known = std::collections::HashMap::new();
         for role in Role::ALL {
+            // A role without components has no schemas.
             for (name, schema) in role.openapi().components.map(|components| components.schemas).unwrap_or_default() {
                 let schema = serde_json::to_value(schema).expect("serializes");
                 let first = known.entry(name.clone()).or_insert_with(|| (role, schema.clone()));
@@ -123,6 +124,7 @@ mod tests {
         let document = serde_json::to_value(describe(&Role::ALL)).expect("serializes");
         for (path, item) in document["paths"].as_object().expect("paths") {
             for (method, operation) in item.as_object().expect("operations") {
+                // An operation may have none.
                 let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
                 assert!(parameters.iter().all(|one| one["schema"].get("allOf").is_none()), "{method} {path}");
                 let has_key = parameters.iter().any(|one| one["name"] == "Idempotency-Key");

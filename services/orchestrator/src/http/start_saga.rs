@@ -91,6 +91,7 @@ pub(crate) async fn start_saga(
     if post.body.id.is_none() {
         post.required_claim()?;
     }
+    // It may come without one: most starts are a program's.
     let reason = post.body.reason.as_deref().map(checked_reason).transpose()?.unwrap_or_default();
     let start = checked(post.body, post.caller.account, traceparent)?;
     let caller = post.caller.clone();

@@ -15,7 +15,8 @@ Examples:
   makegood saga audit --action compensate -o json
   makegood saga audit --bulk blk_0198f0c2a3b47c5d8e9f0a1b2c3d4e5f";
 
-const SECONDS: &[time::format_description::BorrowedFormatItem<'static>] =
+/// To the second, in UTC.
+pub(super) const SECONDS: &[time::format_description::BorrowedFormatItem<'static>] =
     time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 
 #[derive(Debug, clap::Args)]

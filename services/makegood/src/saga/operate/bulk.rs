@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{
     admin::{Access, Admin, read},
     answers::{BulkOperation, NotDone},
+    audit::SECONDS,
     filter::Filter,
     operation::{Cancel, Compensate, Move, Operation, Pause, Resolve, Resume, Retry, Signal, Skip},
     terminal::{Styled, columns, print, print_json, print_json_line},
@@ -21,8 +22,6 @@ use crate::{client::output::Output, progress, usage::Usage};
 
 const TITLES: [&str; 10] =
     ["OPERATION", "BEGAN (UTC)", "ACTION", "STATE", "MATCH", "DONE", "REFUSED", "FAILED", "OPERATOR", "BECAUSE"];
-const SECONDS: &[time::format_description::BorrowedFormatItem<'static>] =
-    time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -294,6 +293,7 @@ fn table(operations: &[BulkOperation]) -> anyhow::Result<String> {
         let began = operation.created_at.map(|at| at.to_offset(time::UtcOffset::UTC).format(SECONDS)).transpose()?;
         rows.push(vec![
             Styled::plain(&operation.id),
+            // A deployment of a release before does not tell it.
             Styled::plain(began.unwrap_or_default()),
             Styled::plain(&operation.action),
             Styled::state(&operation.state),
